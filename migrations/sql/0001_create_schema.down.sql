@@ -1,0 +1,2 @@
+-- The schema itself stays: it holds the migration ledger.
+comment on schema celeriac is null;

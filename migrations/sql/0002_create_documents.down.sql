@@ -1,0 +1,3 @@
+drop table celeriac.usage_counters;
+drop table celeriac.consents;
+drop table celeriac.documents;

@@ -1,0 +1,2 @@
+drop table celeriac.renewals;
+drop table celeriac.subscriptions;

@@ -1,0 +1,3 @@
+drop table celeriac.relay_state;
+drop function celeriac.enqueue;
+drop table celeriac.outbox;

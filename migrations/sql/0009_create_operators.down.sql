@@ -1,0 +1,2 @@
+drop table celeriac.audit_log;
+drop table celeriac.api_keys;

@@ -1,0 +1,1 @@
+//! The SQL schema of Celeriac, embedded in every binary that needs it.

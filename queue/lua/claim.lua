@@ -1,0 +1,91 @@
+--[[ claim: one round trip for a whole batch. Recovers lost jobs, promotes due ones, then leases up to `credit` ready jobs by priority.
+     Called by Consumer::claim. Joined: keys, end, recover, promote.
+     ARGV[1] credit (free slots)   ARGV[2] token of this delivery   ARGV[3] lease, ms   ARGV[4] losses until a job is poison
+     ARGV[5] notices wanted        ARGV[6] notice lease, ms
+     Returns  { now, ms until the next due moment or -1, 1 when ready work is left, pause JSON or '',
+                { id, envelope, tries, … }, { id, envelope, outcome, … } }
+     Retry-safe: what a lost reply leased comes back when its lease runs out. ]]
+local credit, token, lease_ms, losses_max = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local notices_max, notice_ms = tonumber(ARGV[5]), tonumber(ARGV[6])
+
+recover(lease_ms, losses_max)
+-- From here on the first write is one that Redis refuses when it is out of memory: no job is claimed that could not be leased.
+call('HSET', meta, 'touched', now)
+promote()
+
+local paused = call('HGET', meta, 'paused') or ''
+if paused ~= '' then
+  local resume_at = cjson.decode(paused).resume_at
+  if type(resume_at) == 'number' and resume_at <= now then
+    call('HDEL', meta, 'paused')
+    paused = ''
+  end
+end
+
+local claimed = {}
+if paused == '' and credit > 0 then
+  local haunted = call('EXISTS', ghosts) == 1
+  for priority = 0, 9 do
+    while #claimed < credit do
+      local ids = call('LPOP', ready[priority], credit - #claimed)
+      if not ids or #ids == 0 then break end
+      for _, id in ipairs(ids) do
+        if not (haunted and call('SREM', ghosts, id) == 1) then claimed[#claimed + 1] = id end
+      end
+    end
+    if #claimed >= credit then break end
+  end
+end
+
+local deliveries = {}
+if #claimed > 0 then
+  local envelopes = call('HMGET', jobs, unpack(claimed))
+  local tried = call('EXISTS', tries) == 1 and call('HMGET', tries, unpack(claimed)) or {}
+  local expiries, owners = {}, {}
+  for i, id in ipairs(claimed) do
+    if envelopes[i] then
+      expiries[#expiries + 1] = now + lease_ms
+      expiries[#expiries + 1] = id
+      owners[#owners + 1] = id
+      owners[#owners + 1] = token
+      deliveries[#deliveries + 1] = id
+      deliveries[#deliveries + 1] = envelopes[i]
+      deliveries[#deliveries + 1] = tried[i] or ''
+    end
+  end
+  if #owners > 0 then
+    call('ZADD', running, unpack(expiries))
+    call('HSET', leases, unpack(owners))
+  end
+end
+
+local terminal = {}
+if notices_max > 0 and call('EXISTS', notices) == 1 then
+  for _, id in ipairs(call('ZRANGEBYSCORE', notices, '-inf', now, 'LIMIT', 0, notices_max)) do
+    call('ZADD', notices, now + notice_ms, id)
+    terminal[#terminal + 1] = id
+    terminal[#terminal + 1] = call('HGET', jobs, id) or ''
+    terminal[#terminal + 1] = call('HGET', outcomes, id) or ''
+  end
+end
+
+local left = 0
+if paused == '' then
+  for priority = 0, 9 do
+    if call('EXISTS', ready[priority]) == 1 then
+      left = 1
+      wake_one()
+      break
+    end
+  end
+end
+
+local next_due = -1
+for _, set in ipairs({ scheduled, running, notices }) do
+  local first = call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]
+  if first then
+    local wait = math.max(tonumber(first) - now, 0)
+    if next_due < 0 or wait < next_due then next_due = wait end
+  end
+end
+return { now, next_due, left, paused, deliveries, terminal }

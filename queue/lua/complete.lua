@@ -1,0 +1,81 @@
+--[[ complete: move jobs from running to finished. Called by Consumer::complete, at most 500 jobs a call. Joined: keys, end.
+     ARGV[1] finished records kept at most, then five values a job:
+             id, token, keep the record for (ms, 0 = do not), remember the id for (ms, 0 = do not), outcome JSON
+     Returns  per job: 1 finished | -1 missing | -2 lease held by another worker
+     Retry-safe: yes, a second call returns -1 and changes nothing. ]]
+local finished_max = tonumber(ARGV[1])
+local ids = {}
+for i = 2, #ARGV, 5 do ids[#ids + 1] = ARGV[i] end
+local owners = call('HMGET', leases, unpack(ids))
+
+local replies, won, gone, kept, records = {}, {}, {}, {}, {}
+for i, id in ipairs(ids) do
+  local at = 2 + (i - 1) * 5
+  if owners[i] ~= ARGV[at + 1] then
+    replies[i] = owners[i] and -2 or -1
+  else
+    replies[i] = 1
+    won[#won + 1] = id
+    local keep_ms, remember_ms, outcome = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), ARGV[at + 4]
+    if remember_ms > 0 then call('ZADD', seen, now + remember_ms, id) end
+    if keep_ms > 0 then
+      kept[#kept + 1] = now + keep_ms
+      kept[#kept + 1] = id
+      records[#records + 1] = id
+      records[#records + 1] = outcome
+    else
+      gone[#gone + 1] = id
+    end
+  end
+end
+if #won == 0 then return replies end
+
+call('HDEL', leases, unpack(won))
+call('ZREM', running, unpack(won))
+call('HINCRBY', stats, 'finished', #won)
+-- What only some jobs have costs one look a batch when nobody has it.
+if call('EXISTS', waited) == 1 then
+  for i, id in ipairs(ids) do
+    if replies[i] == 1 and call('SREM', waited, id) == 1 then call('PUBLISH', ended_channel, id .. '\n' .. ARGV[2 + (i - 1) * 5 + 4]) end
+  end
+end
+local histories = {}
+if call('EXISTS', tries) == 1 then
+  local tried = call('HMGET', tries, unpack(won))
+  for i, id in ipairs(won) do
+    if tried[i] then histories[id] = history .. ':' .. id end
+  end
+  call('HDEL', tries, unpack(won))
+end
+if call('EXISTS', progress) == 1 then call('HDEL', progress, unpack(won)) end
+if call('EXISTS', cancels) == 1 then call('SREM', cancels, unpack(won)) end
+if #gone > 0 then
+  call('HDEL', jobs, unpack(gone))
+  if call('EXISTS', priorities) == 1 then call('HDEL', priorities, unpack(gone)) end
+  for _, id in ipairs(gone) do
+    if histories[id] then call('UNLINK', histories[id]) end
+  end
+end
+if #kept > 0 then
+  call('ZADD', finished, unpack(kept))
+  call('HSET', outcomes, unpack(records))
+  local extra = call('ZCARD', finished) - finished_max
+  if extra > 0 then
+    local oldest, old_histories = {}, {}
+    local noticed = call('EXISTS', notices) == 1
+    for _, id in ipairs(call('ZRANGE', finished, 0, math.min(extra, 500) - 1)) do
+      if not (noticed and call('ZSCORE', notices, id)) then
+        oldest[#oldest + 1] = id
+        old_histories[#old_histories + 1] = history .. ':' .. id
+      end
+    end
+    if #oldest > 0 then
+      call('ZREM', finished, unpack(oldest))
+      call('HDEL', jobs, unpack(oldest))
+      call('HDEL', outcomes, unpack(oldest))
+      call('HDEL', priorities, unpack(oldest))
+      call('UNLINK', unpack(old_histories))
+    end
+  end
+end
+return replies

@@ -1,0 +1,39 @@
+--[[ recover (fragment of claim): jobs whose lease ran out go back to the head of their list, or are buried as poison. Needs keys.lua, end.lua.
+     After an outage nobody is punished: when the queue was last touched more than half a lease ago (failover, restart, clock step), living
+     workers get a whole lease to extend before anything is called lost. ]]
+local RECOVER_MAX = 100
+
+local function lost_outcome(id, losses)
+  return cjson.encode({ state = 'dead', kind = 'poison', at = now,
+    reason = 'its worker died or fell silent ' .. losses .. ' times while running it; it is not tried again' })
+end
+
+local function recover(lease_ms, losses_max)
+  local known = call('HMGET', meta, 'touched', 'grace_until')
+  local grace_until = tonumber(known[2] or 0)
+  if known[1] and now - tonumber(known[1]) > lease_ms / 2 then
+    grace_until = now + lease_ms
+    call('HSET', meta, 'grace_until', grace_until)
+  end
+  if now < grace_until then return end
+  for _, id in ipairs(call('ZRANGEBYSCORE', running, '-inf', now, 'LIMIT', 0, RECOVER_MAX)) do
+    local token = call('HGET', leases, id)
+    call('HDEL', leases, id)
+    call('ZREM', running, id)
+    local attempts, losses, snoozes = string.match(call('HGET', tries, id) or '0 0 0', '(%d+) (%d+) (%d+)')
+    losses = losses + 1
+    call('HINCRBY', stats, 'recovered', 1)
+    call('RPUSH', history .. ':' .. id, cjson.encode({ at = now, worker = token or '', error = 'the worker died or fell silent' }))
+    call('LTRIM', history .. ':' .. id, -20, -1)
+    if call('SISMEMBER', cancels, id) == 1 then
+      call('HINCRBY', stats, 'cancelled', 1)
+      finish(id, cjson.encode({ state = 'cancelled', at = now, reason = 'cancelled while its worker died' }), 86400000)
+      notify(id)
+    elseif losses >= losses_max then
+      bury(id, lost_outcome(id, losses))
+    else
+      call('HSET', tries, id, attempts .. ' ' .. losses .. ' ' .. snoozes)
+      call('LPUSH', ready_list(id), id)
+    end
+  end
+end

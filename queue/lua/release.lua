@@ -1,0 +1,18 @@
+--[[ release: put claimed jobs back unrun, at the head of their lists. Called by Consumer::release when a worker stops. Joined: keys, held.
+     ARGV two values a job: id, token
+     Returns  per job: 1 ready again | -1 missing | -2 lease held by another worker
+     Retry-safe: yes, a second call finds no lease. The delivery is not counted. ]]
+local replies, released = {}, false
+-- The last one goes to the head first, so that they come out in the order they came in.
+for i = #ARGV - 1, 1, -2 do
+  local id = ARGV[i]
+  local reply = held(id, ARGV[i + 1])
+  if reply == HELD then
+    unlease(id)
+    call('LPUSH', ready_list(id), id)
+    released = true
+  end
+  replies[(i + 1) / 2] = reply
+end
+if released then wake_one() end
+return replies

@@ -1,0 +1,318 @@
+//! The enqueueing side: put jobs in, wait for them, cancel and requeue them, pause and resume queues.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::ids::check_job_name;
+use crate::keys::{Key, QueueKeys};
+use crate::scripts::{self, CancelReply, NewJob, Put, RequeueReply};
+use crate::wait::EndListener;
+use crate::{
+    Connection, Envelope, Error, Inspector, Job, JobId, Millis, Origin, Outcome, PAYLOAD_BYTES_MAX, Policy, QueueName, RedisConfig, State,
+};
+
+/// Jobs that one [`Client::enqueue_many`] may carry.
+const BATCH_MAX: usize = 500;
+/// How long an id chosen by the caller is remembered after the job's end.
+const REMEMBER: Duration = Duration::from_secs(24 * 3600);
+/// How long the record of a cancelled or expired job is kept.
+pub(crate) const KEEP_ENDED: Duration = Duration::from_secs(24 * 3600);
+
+/// A cheap-to-clone handle for enqueueing from code.
+#[derive(Clone)]
+pub struct Client {
+    connection: Connection,
+    /// Queues this process has announced in the set of queues.
+    announced: Arc<Mutex<HashSet<QueueName>>>,
+}
+
+/// What may differ from the job type's policy for one job.
+#[derive(Debug, Clone, Default)]
+pub struct EnqueueOptions {
+    /// Makes the enqueue idempotent: the same id a second time is answered with [`Enqueued::duplicate`]. Remembered for 24 h after the end.
+    pub id: Option<JobId>,
+    pub queue: Option<QueueName>,
+    /// 0 (first) to 9 (last).
+    pub priority: Option<u8>,
+    /// Run no sooner than this long from now. Held in Redis.
+    pub delay: Option<Duration>,
+    /// Run no sooner than this moment, ms since the epoch. Wins over `delay`.
+    pub at: Option<Millis>,
+    /// Not started by then, ms since the epoch: dropped unrun.
+    pub expires_at: Option<Millis>,
+    pub max_attempts: Option<u32>,
+    /// Keep the record of the end for so long.
+    pub keep: Option<Duration>,
+    pub origin: Origin,
+    pub request_id: Option<String>,
+    pub traceparent: Option<String>,
+}
+
+/// The answer to an enqueue.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Enqueued {
+    pub id: JobId,
+    pub queue: QueueName,
+    pub state: State,
+    /// True: that id was known, nothing was enqueued.
+    pub duplicate: bool,
+}
+
+/// What a cancellation did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cancelled {
+    /// It was waiting and is cancelled.
+    Cancelled,
+    /// It is running: its worker was told and stops it within a second.
+    Asked,
+    /// It had ended before.
+    AlreadyEnded,
+}
+
+/// Why a queue hands out no work.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Pause {
+    pub reason: String,
+    pub by: String,
+    pub at: Millis,
+    /// Resumes by itself at this moment, ms since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume_at: Option<Millis>,
+}
+
+impl Client {
+    /// # Errors
+    /// As [`Connection::open`].
+    pub async fn connect(config: &RedisConfig) -> Result<Self, Error> {
+        Ok(Self::new(Connection::open(config).await?))
+    }
+
+    pub fn new(connection: Connection) -> Self {
+        Self { connection, announced: Arc::default() }
+    }
+
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Enqueues a job by its type's policy.
+    ///
+    /// # Errors
+    /// [`Error::PayloadTooLarge`], [`Error::Encode`] or [`Error::Redis`]; then nothing is known to be enqueued.
+    pub async fn enqueue<J: Job>(&self, job: &J) -> Result<Enqueued, Error> {
+        self.enqueue_with(job, EnqueueOptions::default()).await
+    }
+
+    /// As [`Client::enqueue`], with some of the policy overridden.
+    pub async fn enqueue_with<J: Job>(&self, job: &J, options: EnqueueOptions) -> Result<Enqueued, Error> {
+        let payload = serde_json::to_vec(job).map_err(|source| Error::Encode { job: J::NAME.to_owned(), source })?;
+        self.enqueue_raw(J::NAME, payload, &J::policy(), options).await
+    }
+
+    /// Enqueues a job whose type this program does not know.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`], [`Error::PayloadTooLarge`] or [`Error::Redis`].
+    pub async fn enqueue_raw(&self, name: &str, payload: Vec<u8>, policy: &Policy, options: EnqueueOptions) -> Result<Enqueued, Error> {
+        let queue = options.queue.clone().unwrap_or_else(|| policy.queue.clone());
+        let mut answers = self.enqueue_many(&queue, vec![(name.to_owned(), payload, options)], policy).await?;
+        Ok(answers.pop().expect("one job, one answer"))
+    }
+
+    /// Enqueues many jobs of one queue in one round trip; each is enqueued or known, in the given order.
+    ///
+    /// # Errors
+    /// [`Error::BatchTooLarge`] beyond 500 jobs, else as [`Client::enqueue_raw`]; on any error none was enqueued, or (when the line broke)
+    /// all may have been: repeat with the same ids.
+    pub async fn enqueue_many(
+        &self,
+        queue: &QueueName,
+        jobs: Vec<(String, Vec<u8>, EnqueueOptions)>,
+        policy: &Policy,
+    ) -> Result<Vec<Enqueued>, Error> {
+        if jobs.len() > BATCH_MAX {
+            return Err(Error::BatchTooLarge { count: jobs.len(), max: BATCH_MAX });
+        }
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let now = wall_clock_ms();
+        let ids: Vec<JobId> = jobs.iter().map(|(_, _, options)| options.id.clone().unwrap_or_else(JobId::generate)).collect();
+        let mut new_jobs = Vec::with_capacity(jobs.len());
+        for ((name, payload, options), id) in jobs.into_iter().zip(&ids) {
+            new_jobs.push(new_job(id, name, payload, policy, options, now)?);
+        }
+        self.announce(queue).await?;
+        let replies = scripts::enqueue(&self.connection, &self.keys(queue), &new_jobs).await?;
+        let answers = ids.iter().zip(replies).map(|(id, put)| Enqueued {
+            id: id.clone(),
+            queue: queue.clone(),
+            state: if put == Put::Scheduled { State::Scheduled } else { State::Ready },
+            duplicate: put == Put::Known,
+        });
+        Ok(answers.collect())
+    }
+
+    /// Waits for a job's end and returns how it ended. Returns as soon as it ends; no polling.
+    ///
+    /// # Errors
+    /// [`Error::WaitTimedOut`] when it takes longer, [`Error::NoSuchJob`] when it is not (or no longer) known.
+    pub async fn wait(&self, queue: &QueueName, id: &JobId, longest: Duration) -> Result<Outcome, Error> {
+        let waiting = async {
+            loop {
+                if let Some(outcome) = self.wait_once(queue, id).await? {
+                    return Ok(outcome);
+                }
+                tracing::debug!(job.id = %id, "the line broke while waiting for the job's end; waiting on");
+            }
+        };
+        match tokio::time::timeout(longest, waiting).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let _ = redis::cmd("SREM")
+                    .arg(self.keys(queue).get(Key::Waited))
+                    .arg(id.as_str())
+                    .exec_async(&mut self.connection.shared())
+                    .await;
+                Err(Error::WaitTimedOut { id: id.clone(), seconds: longest.as_secs() })
+            }
+        }
+    }
+
+    /// `None` when the line broke before the end came.
+    async fn wait_once(&self, queue: &QueueName, id: &JobId) -> Result<Option<Outcome>, Error> {
+        let keys = self.keys(queue);
+        // Listen first, look second: an end between the two would be missed the other way round.
+        let mut listener = EndListener::subscribe(&self.connection, keys.get(Key::EndedChannel)).await?;
+        redis::cmd("SADD").arg(keys.get(Key::Waited)).arg(id.as_str()).exec_async(&mut self.connection.shared()).await?;
+        match Inspector::new(self.connection.clone()).job(queue, id).await {
+            Ok(view) if view.outcome.is_some() => Ok(view.outcome),
+            // It may just have ended without leaving a record: then its outcome is on the channel already.
+            Err(Error::NoSuchJob { .. }) => match tokio::time::timeout(Duration::from_millis(200), listener.outcome_of(id)).await {
+                Ok(Some(outcome)) => Ok(Some(outcome)),
+                _ => {
+                    redis::cmd("SREM").arg(keys.get(Key::Waited)).arg(id.as_str()).exec_async(&mut self.connection.shared()).await?;
+                    Err(Error::NoSuchJob { queue: queue.clone(), id: id.clone() })
+                }
+            },
+            Err(error) => Err(error),
+            Ok(_) => Ok(listener.outcome_of(id).await),
+        }
+    }
+
+    /// Ends a waiting job, or asks the worker of a running one to end it.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`], [`Error::Redis`].
+    pub async fn cancel(&self, queue: &QueueName, id: &JobId, by: &str) -> Result<Cancelled, Error> {
+        let outcome = Outcome::new(State::Cancelled, wall_clock_ms()).because("asked", format!("cancelled by {by}"));
+        let keep_ms = KEEP_ENDED.as_millis() as u64;
+        match scripts::cancel(&self.connection, &self.keys(queue), id, &outcome.to_json(), keep_ms).await? {
+            CancelReply::Cancelled => Ok(Cancelled::Cancelled),
+            CancelReply::Asked => Ok(Cancelled::Asked),
+            CancelReply::AlreadyEnded => Ok(Cancelled::AlreadyEnded),
+            CancelReply::Missing => Err(Error::NoSuchJob { queue: queue.clone(), id: id.clone() }),
+        }
+    }
+
+    /// Runs an ended job again, from its first attempt. False when it has not ended.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`], [`Error::Redis`].
+    pub async fn requeue(&self, queue: &QueueName, id: &JobId) -> Result<bool, Error> {
+        match scripts::requeue(&self.connection, &self.keys(queue), id).await? {
+            RequeueReply::Ready => Ok(true),
+            RequeueReply::NotEnded => Ok(false),
+            RequeueReply::Missing => Err(Error::NoSuchJob { queue: queue.clone(), id: id.clone() }),
+        }
+    }
+
+    /// Stops handing out a queue's work; what runs goes on. The first reason stands until the queue is resumed.
+    pub async fn pause(&self, queue: &QueueName, pause: &Pause) -> Result<(), Error> {
+        let json = serde_json::to_string(pause).expect("a pause has only text keys");
+        self.announce(queue).await?;
+        redis::cmd("HSETNX").arg(self.keys(queue).get(Key::Meta)).arg("paused").arg(json).exec_async(&mut self.connection.shared()).await?;
+        Ok(())
+    }
+
+    /// Hands out a queue's work again. False when it was not paused.
+    pub async fn resume(&self, queue: &QueueName) -> Result<bool, Error> {
+        let keys = self.keys(queue);
+        let (removed,): (i64,) = redis::pipe()
+            .atomic()
+            .hdel(keys.get(Key::Meta), "paused")
+            .rpush(keys.get(Key::Wake), "1")
+            .ignore()
+            .ltrim(keys.get(Key::Wake), 0, 0)
+            .ignore()
+            .query_async(&mut self.connection.shared())
+            .await?;
+        Ok(removed == 1)
+    }
+
+    pub(crate) async fn set_progress(&self, queue: &QueueName, id: &JobId, percent: f32, message: &str) -> Result<(), Error> {
+        let message: String = message.chars().take(200).collect();
+        let json = serde_json::json!({ "percent": percent, "message": message }).to_string();
+        redis::cmd("HSET")
+            .arg(self.keys(queue).get(Key::Progress))
+            .arg(id.as_str())
+            .arg(json)
+            .exec_async(&mut self.connection.shared())
+            .await?;
+        Ok(())
+    }
+
+    fn keys(&self, queue: &QueueName) -> QueueKeys {
+        self.connection.namespace().queue(queue)
+    }
+
+    /// Makes the queue known to whoever lists queues; once a process and queue.
+    async fn announce(&self, queue: &QueueName) -> Result<(), Error> {
+        if self.announced.lock().expect("no panic while announcing").contains(queue) {
+            return Ok(());
+        }
+        redis::cmd("SADD").arg(self.connection.namespace().queues()).arg(queue.as_str()).exec_async(&mut self.connection.shared()).await?;
+        self.announced.lock().expect("no panic while announcing").insert(queue.clone());
+        Ok(())
+    }
+}
+
+fn new_job<'a>(
+    id: &'a JobId,
+    name: String,
+    payload: Vec<u8>,
+    policy: &Policy,
+    options: EnqueueOptions,
+    now: Millis,
+) -> Result<NewJob<'a>, Error> {
+    check_job_name(&name)?;
+    let priority = options.priority.unwrap_or(policy.priority);
+    if priority > 9 {
+        return Err(Error::invalid_name("priority", &priority.to_string(), "0 (first) to 9 (last)"));
+    }
+    if payload.len() > PAYLOAD_BYTES_MAX {
+        return Err(Error::PayloadTooLarge { job: name, bytes: payload.len(), max: PAYLOAD_BYTES_MAX });
+    }
+    let mut envelope = Envelope::new(name, payload, now);
+    envelope.origin = options.origin;
+    envelope.expires_at = options.expires_at;
+    envelope.max_attempts = options.max_attempts;
+    envelope.keep_ms = options.keep.map(|keep| keep.as_millis() as u64);
+    envelope.remember_ms = options.id.is_some().then_some(REMEMBER.as_millis() as u64);
+    envelope.request_id = options.request_id;
+    envelope.traceparent = options.traceparent;
+    Ok(NewJob {
+        id,
+        envelope: envelope.encode(),
+        priority,
+        due: options.at.unwrap_or(0),
+        delay_ms: options.delay.map_or(0, |delay| delay.as_millis() as u64),
+    })
+}
+
+/// This machine's clock. Only for what is shown; whatever decides uses the Redis clock.
+pub(crate) fn wall_clock_ms() -> Millis {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}

@@ -1,0 +1,116 @@
+//! Connections to Redis: one shared and multiplexed for commands, dedicated ones for what blocks.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection, PubSub};
+use redis::{AsyncConnectionConfig, Client, TlsCertificates};
+
+use crate::{Error, Namespace};
+
+/// Where Redis is and how long to wait for it.
+#[derive(Clone)]
+pub struct RedisConfig {
+    /// `redis://` or, with certificate checks, `rediss://`.
+    pub url: String,
+    pub namespace: Namespace,
+    /// A certificate authority (PEM) to trust instead of the system's, for a private `rediss://`.
+    pub ca_file: Option<PathBuf>,
+    /// How long a command may take before it counts as failed and the connection as suspect.
+    pub response_timeout: Duration,
+    pub connect_timeout: Duration,
+}
+
+impl RedisConfig {
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            namespace: Namespace::default(),
+            ca_file: None,
+            response_timeout: Duration::from_secs(5),
+            connect_timeout: Duration::from_secs(3),
+        }
+    }
+}
+
+impl std::fmt::Debug for RedisConfig {
+    /// Without the URL, which may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedisConfig").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+/// A cheap-to-clone handle. Commands share one connection that reconnects by itself; a command that was under way when it broke fails.
+#[derive(Clone)]
+pub struct Connection {
+    client: Client,
+    manager: ConnectionManager,
+    config: RedisConfig,
+}
+
+impl Connection {
+    /// # Errors
+    /// [`Error::Redis`] when the URL is malformed, the CA file unreadable, or Redis does not answer in time.
+    pub async fn open(config: &RedisConfig) -> Result<Self, Error> {
+        let client = match &config.ca_file {
+            None => Client::open(config.url.as_str())?,
+            Some(path) => {
+                let root_cert = std::fs::read(path).map_err(|error| {
+                    redis::RedisError::from((
+                        redis::ErrorKind::InvalidClientConfig,
+                        "cannot read the Redis CA file",
+                        format!("{}: {error}", path.display()),
+                    ))
+                })?;
+                Client::build_with_tls(config.url.as_str(), TlsCertificates { client_tls: None, root_cert: Some(root_cert) })?
+            }
+        };
+        // Retries are for the caller to decide: a background task backs off and says so, a web request fails at once.
+        let settings = ConnectionManagerConfig::new()
+            .set_number_of_retries(1)
+            .set_min_delay(Duration::from_millis(50))
+            .set_max_delay(Duration::from_millis(500))
+            .set_response_timeout(Some(config.response_timeout))
+            .set_connection_timeout(Some(config.connect_timeout));
+        let manager = client.get_connection_manager_with_config(settings).await?;
+        Ok(Self { client, manager, config: config.clone() })
+    }
+
+    pub fn namespace(&self) -> &Namespace {
+        &self.config.namespace
+    }
+
+    /// The shared connection. Never block on it: everything else would wait behind.
+    pub(crate) fn shared(&self) -> ConnectionManager {
+        self.manager.clone()
+    }
+
+    /// A connection for blocking commands, which wait up to `longest`.
+    pub(crate) async fn blocking(&self, longest: Duration) -> Result<MultiplexedConnection, Error> {
+        let settings = AsyncConnectionConfig::new()
+            // Beyond the server's own timeout silence means that the line is dead.
+            .set_response_timeout(Some(longest + self.config.response_timeout))
+            .set_connection_timeout(Some(self.config.connect_timeout));
+        Ok(self.client.get_multiplexed_async_connection_with_config(&settings).await?)
+    }
+
+    pub(crate) async fn pubsub(&self) -> Result<PubSub, Error> {
+        Ok(self.client.get_async_pubsub().await?)
+    }
+
+    /// Milliseconds since the epoch by the Redis clock; also the cheapest proof that Redis answers.
+    pub async fn time_ms(&self) -> Result<crate::Millis, Error> {
+        let (seconds, micros): (u64, u64) = redis::cmd("TIME").query_async(&mut self.shared()).await?;
+        Ok(seconds * 1_000 + micros / 1_000)
+    }
+
+    /// `INFO` fields that matter to us, as Redis names them, e.g. `run_id`, `redis_version`, `maxmemory_policy`, `used_memory`.
+    pub async fn info(&self) -> Result<std::collections::BTreeMap<String, String>, Error> {
+        let text: String = redis::cmd("INFO").query_async(&mut self.shared()).await?;
+        Ok(text
+            .lines()
+            .filter_map(|line| line.split_once(':'))
+            .map(|(name, value)| (name.to_owned(), value.trim_end().to_owned()))
+            .collect())
+    }
+}

@@ -1,0 +1,268 @@
+//! The claiming and settling side, for workers: every move of a job that is held under a lease.
+
+use std::time::Duration;
+
+use rand::RngExt;
+
+use crate::client::{KEEP_ENDED, wall_clock_ms};
+use crate::keys::{Key, QueueKeys};
+use crate::scripts::{self, ClaimArgs, Completion, Held, PruneArgs};
+use crate::{Attempt, Client, Connection, Envelope, Error, JobId, Millis, Outcome, QueueName, State, Tries, WorkerId};
+
+/// How leases and records of a queue are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseConfig {
+    /// A worker that is silent for so long loses its jobs. It extends every third of it.
+    pub lease: Duration,
+    /// A job that lost so many workers is buried as poison.
+    pub losses_max: u32,
+    /// Finished records kept a queue.
+    pub finished_max: usize,
+    /// Dead jobs kept a queue.
+    pub dead_max: usize,
+    pub dead_keep: Duration,
+}
+
+impl Default for LeaseConfig {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(10),
+            losses_max: 3,
+            finished_max: 1_000,
+            dead_max: 10_000,
+            dead_keep: Duration::from_secs(30 * 24 * 3600),
+        }
+    }
+}
+
+/// One job, handed to this worker until its lease runs out.
+#[derive(Debug)]
+pub struct Delivery {
+    pub queue: QueueName,
+    pub id: JobId,
+    /// Proves that this delivery still holds the lease.
+    pub token: String,
+    /// What the job is; an error when its bytes cannot be read (then it is to be buried, never dropped).
+    pub envelope: Result<Envelope, Error>,
+    pub tries: Tries,
+    /// The Redis clock at the claim, ms.
+    pub claimed_at: Millis,
+}
+
+/// A job that ended without a handler, whose `on_terminal` is still to run.
+#[derive(Debug)]
+pub struct Notice {
+    pub queue: QueueName,
+    pub id: JobId,
+    /// `None` when the record is gone or cannot be read: nothing can be told to anybody, acknowledge it.
+    pub envelope: Option<Envelope>,
+    pub outcome: Outcome,
+}
+
+/// The answer to a claim.
+#[derive(Debug)]
+pub struct Claim {
+    pub deliveries: Vec<Delivery>,
+    pub notices: Vec<Notice>,
+    /// How long until something falls due (a scheduled job, a lease, a notice).
+    pub next_due: Option<Duration>,
+    /// More ready work than the credit covered.
+    pub work_left: bool,
+    pub paused: bool,
+}
+
+/// What became of a settling move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    Done,
+    /// Somebody had asked to cancel the job: it is cancelled instead.
+    Cancelled,
+    /// The lease was lost (or the move had been made before): nothing was changed.
+    LeaseLost,
+}
+
+impl From<Held> for Settled {
+    fn from(held: Held) -> Self {
+        match held {
+            Held::Done => Self::Done,
+            Held::Cancelled => Self::Cancelled,
+            Held::Missing | Held::Lost => Self::LeaseLost,
+        }
+    }
+}
+
+/// What an extend found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseState {
+    Kept,
+    /// Kept, and somebody wants the job cancelled.
+    CancelAsked,
+    Lost,
+}
+
+/// Claims from and settles to one queue.
+#[derive(Clone)]
+pub struct Consumer {
+    connection: Connection,
+    queue: QueueName,
+    keys: QueueKeys,
+    worker: WorkerId,
+    config: LeaseConfig,
+}
+
+impl Consumer {
+    pub fn new(connection: Connection, queue: QueueName, worker: WorkerId, config: LeaseConfig) -> Self {
+        let keys = connection.namespace().queue(&queue);
+        Self { connection, queue, keys, worker, config }
+    }
+
+    pub fn queue(&self) -> &QueueName {
+        &self.queue
+    }
+
+    pub fn config(&self) -> &LeaseConfig {
+        &self.config
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(self.connection.clone())
+    }
+
+    /// Claims up to `credit` jobs and up to `notices_max` notices in one round trip.
+    ///
+    /// # Errors
+    /// [`Error::Redis`]: whatever Redis may have leased to this call comes back when that lease runs out.
+    pub async fn claim(&self, credit: usize, notices_max: usize) -> Result<Claim, Error> {
+        let token = format!("{}:{:016x}", self.worker, rand::rng().random::<u64>());
+        let args = ClaimArgs {
+            credit,
+            token: &token,
+            lease_ms: self.lease_ms(),
+            losses_max: self.config.losses_max,
+            notices_max,
+            notice_ms: 60_000,
+        };
+        let raw = scripts::claim(&self.connection, &self.keys, args).await?;
+        let deliveries = raw.jobs.into_iter().filter_map(|(id, bytes, tries)| {
+            Some(Delivery {
+                queue: self.queue.clone(),
+                id: JobId::parse(&id).ok()?,
+                token: token.clone(),
+                envelope: Envelope::decode(&bytes),
+                tries: Tries::parse(&tries),
+                claimed_at: raw.now,
+            })
+        });
+        let notices = raw.notices.into_iter().filter_map(|(id, bytes, outcome)| {
+            Some(Notice {
+                queue: self.queue.clone(),
+                id: JobId::parse(&id).ok()?,
+                envelope: Envelope::decode(&bytes).ok(),
+                outcome: serde_json::from_str(&outcome).unwrap_or_else(|_| Outcome::new(State::Dead, raw.now)),
+            })
+        });
+        Ok(Claim {
+            deliveries: deliveries.collect(),
+            notices: notices.collect(),
+            next_due: raw.next_due_ms.map(Duration::from_millis),
+            work_left: raw.work_left,
+            paused: raw.paused.is_some(),
+        })
+    }
+
+    /// Keeps leases for another lease length.
+    pub async fn extend(&self, leases: &[(JobId, String)]) -> Result<Vec<LeaseState>, Error> {
+        let mut states = Vec::with_capacity(leases.len());
+        for part in leases.chunks(1_000) {
+            let replies = scripts::extend(&self.connection, &self.keys, self.lease_ms(), part).await?;
+            states.extend(replies.into_iter().map(|held| match held {
+                Held::Done => LeaseState::Kept,
+                Held::Cancelled => LeaseState::CancelAsked,
+                Held::Missing | Held::Lost => LeaseState::Lost,
+            }));
+        }
+        Ok(states)
+    }
+
+    /// Completes many jobs in one round trip a 500.
+    pub async fn complete(&self, jobs: &[Completion]) -> Result<Vec<Settled>, Error> {
+        let mut settled = Vec::with_capacity(jobs.len());
+        for part in jobs.chunks(500) {
+            let replies = scripts::complete(&self.connection, &self.keys, self.config.finished_max, part).await?;
+            settled.extend(replies.into_iter().map(Settled::from));
+        }
+        Ok(settled)
+    }
+
+    /// The attempt failed; the job is due again after `delay`.
+    pub async fn retry(&self, id: &JobId, token: &str, delay: Duration, error: &str) -> Result<Settled, Error> {
+        let attempt = self.attempt(error);
+        let held = scripts::retry(&self.connection, &self.keys, id, token, delay.as_millis() as u64, &attempt, &self.cancelled()).await?;
+        Ok(held.into())
+    }
+
+    /// The slot is given back; the job is due again after `delay`, with no attempt spent.
+    pub async fn snooze(&self, id: &JobId, token: &str, delay: Duration) -> Result<Settled, Error> {
+        let held = scripts::snooze(&self.connection, &self.keys, id, token, delay.as_millis() as u64, &self.cancelled()).await?;
+        Ok(held.into())
+    }
+
+    /// The job will not be tried again. `kind` as in [`Outcome::kind`].
+    pub async fn bury(&self, id: &JobId, token: &str, kind: &str, reason: &str) -> Result<Settled, Error> {
+        let mut outcome = Outcome::new(State::Dead, wall_clock_ms()).because(kind, reason);
+        outcome.worker = Some(self.worker.to_string());
+        Ok(scripts::bury(&self.connection, &self.keys, id, token, &outcome.to_json(), &self.attempt(reason)).await?.into())
+    }
+
+    /// The job was claimed past its deadline: dropped unrun.
+    pub async fn expire(&self, id: &JobId, token: &str) -> Result<Settled, Error> {
+        let outcome = Outcome::new(State::Expired, wall_clock_ms()).because("expired", "not started before its deadline");
+        Ok(scripts::expire(&self.connection, &self.keys, id, token, &outcome.to_json(), KEEP_ENDED.as_millis() as u64).await?.into())
+    }
+
+    /// The held job is cancelled.
+    pub async fn cancel(&self, id: &JobId, token: &str, reason: &str) -> Result<Settled, Error> {
+        let outcome = Outcome::new(State::Cancelled, wall_clock_ms()).because("asked", reason);
+        Ok(scripts::cancel_held(&self.connection, &self.keys, id, token, &outcome.to_json(), KEEP_ENDED.as_millis() as u64).await?.into())
+    }
+
+    /// Puts claimed jobs back unrun at the head of their lists, in their order; the deliveries are not counted.
+    pub async fn release(&self, leases: &[(JobId, String)]) -> Result<Vec<Settled>, Error> {
+        let mut settled = Vec::with_capacity(leases.len());
+        // The last part first: each goes to the head.
+        for part in leases.chunks(500).rev() {
+            let replies = scripts::release(&self.connection, &self.keys, part).await?;
+            settled.splice(0..0, replies.into_iter().map(Settled::from));
+        }
+        Ok(settled)
+    }
+
+    /// The notice's `on_terminal` has run.
+    pub async fn acknowledge(&self, id: &JobId) -> Result<(), Error> {
+        redis::cmd("ZREM").arg(self.keys.get(Key::Notices)).arg(id.as_str()).exec_async(&mut self.connection.shared()).await?;
+        Ok(())
+    }
+
+    /// Drops records past their time or beyond their count, at most 500 of each kind. Returns how many.
+    pub async fn prune(&self) -> Result<u64, Error> {
+        let args = PruneArgs {
+            finished_max: self.config.finished_max,
+            dead_max: self.config.dead_max,
+            dead_ms: self.config.dead_keep.as_millis() as u64,
+            limit: 500,
+        };
+        scripts::prune(&self.connection, &self.keys, args).await
+    }
+
+    fn lease_ms(&self) -> u64 {
+        self.config.lease.as_millis() as u64
+    }
+
+    fn attempt(&self, error: &str) -> String {
+        Attempt::new(wall_clock_ms(), self.worker.as_str(), error).to_json()
+    }
+
+    fn cancelled(&self) -> String {
+        Outcome::new(State::Cancelled, wall_clock_ms()).because("asked", "cancelled while it was running").to_json()
+    }
+}

@@ -1,0 +1,129 @@
+//! What a job's body is handed besides its arguments.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{Client, Envelope, JobId, Origin, QueueName, Tries};
+
+/// One delivery of a job, as its body sees it. Cheap to clone.
+#[derive(Clone)]
+pub struct JobContext {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    id: JobId,
+    queue: QueueName,
+    name: String,
+    tries: Tries,
+    max_attempts: u32,
+    origin: Origin,
+    request_id: Option<String>,
+    client: Client,
+    stop: CancellationToken,
+    soft_limit: CancellationToken,
+}
+
+impl JobContext {
+    /// Called by the worker for each delivery. `stop` fires when the body should end now (cancel, lost lease, shutdown past its grace).
+    pub fn new(
+        client: Client,
+        queue: QueueName,
+        id: JobId,
+        envelope: &Envelope,
+        tries: Tries,
+        max_attempts: u32,
+        stop: CancellationToken,
+    ) -> Self {
+        let shared = Shared {
+            id,
+            queue,
+            name: envelope.job.clone(),
+            tries,
+            max_attempts,
+            origin: envelope.origin,
+            request_id: envelope.request_id.clone(),
+            client,
+            stop,
+            soft_limit: CancellationToken::new(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    pub fn id(&self) -> &JobId {
+        &self.shared.id
+    }
+
+    pub fn queue(&self) -> &QueueName {
+        &self.shared.queue
+    }
+
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    pub fn origin(&self) -> Origin {
+        self.shared.origin
+    }
+
+    /// The web request that caused this job, if it said so.
+    pub fn request_id(&self) -> Option<&str> {
+        self.shared.request_id.as_deref()
+    }
+
+    /// This attempt's number, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.shared.tries.attempts + 1
+    }
+
+    pub fn max_attempts(&self) -> u32 {
+        self.shared.max_attempts
+    }
+
+    /// Whether a failure of this attempt is the job's end.
+    pub fn is_last_attempt(&self) -> bool {
+        self.attempt() >= self.max_attempts()
+    }
+
+    pub fn tries(&self) -> Tries {
+        self.shared.tries
+    }
+
+    /// To enqueue follow-up work.
+    pub fn client(&self) -> &Client {
+        &self.shared.client
+    }
+
+    /// Whether the body should end now. The body is dropped at its next await anyway; a long computation asks here.
+    pub fn is_stopping(&self) -> bool {
+        self.shared.stop.is_cancelled()
+    }
+
+    /// Resolves when the body should end now.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + '_ {
+        self.shared.stop.cancelled()
+    }
+
+    /// Resolves when the soft time limit has passed; never, when there is none.
+    pub fn soft_limit_reached(&self) -> impl Future<Output = ()> + Send + '_ {
+        self.shared.soft_limit.cancelled()
+    }
+
+    /// Called by the worker when the soft time limit has passed.
+    pub fn reach_soft_limit(&self) {
+        self.shared.soft_limit.cancel();
+    }
+
+    /// Shows how far the job is: percent (0 to 100) and a short message. A failure to store it is not the job's failure.
+    pub async fn progress(&self, percent: f32, message: &str) {
+        let stored = self.shared.client.set_progress(&self.shared.queue, &self.shared.id, percent.clamp(0.0, 100.0), message);
+        match tokio::time::timeout(Duration::from_secs(1), stored).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(job.id = %self.shared.id, %error, "progress was not stored"),
+            Err(_) => tracing::debug!(job.id = %self.shared.id, "progress was not stored within a second"),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What can go wrong between a caller and the queue.
+
+use crate::{JobId, QueueName};
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Redis could not be reached, or refused the command.
+    #[error("Redis: {0}")]
+    Redis(#[from] redis::RedisError),
+    /// A name, id or setting that cannot be used.
+    #[error("\"{given}\" is not a {what}: it must be {must_be}")]
+    InvalidName { what: &'static str, given: String, must_be: &'static str },
+    /// The payload is over the limit; nothing was enqueued.
+    #[error("the payload of {job} is {bytes} bytes, more than the {max} allowed: store the data and pass its id")]
+    PayloadTooLarge { job: String, bytes: usize, max: usize },
+    /// More jobs than one call may carry; nothing was enqueued.
+    #[error("{count} jobs in one call are more than the {max} allowed: send them in parts")]
+    BatchTooLarge { count: usize, max: usize },
+    /// Arguments that do not serialize to JSON.
+    #[error("the arguments of {job} cannot be written as JSON: {source}")]
+    Encode { job: String, source: serde_json::Error },
+    /// Bytes in Redis that are not an envelope of ours.
+    #[error("the stored envelope cannot be read: {0}")]
+    Decode(String),
+    /// Nothing with that id is in that queue.
+    #[error("there is no job {id} in queue {queue}: it never was, or its record has been pruned")]
+    NoSuchJob { queue: QueueName, id: JobId },
+    /// The wait for a job's end took longer than the caller allowed.
+    #[error("job {id} has not ended within {seconds} s; it goes on")]
+    WaitTimedOut { id: JobId, seconds: u64 },
+    /// A script answered with something it never answers.
+    #[error("the {script} script answered with an unexpected reply: {reply}")]
+    UnexpectedReply { script: &'static str, reply: String },
+}
+
+impl Error {
+    pub(crate) fn invalid_name(what: &'static str, given: &str, must_be: &'static str) -> Self {
+        let given: String = given.chars().take(80).flat_map(char::escape_default).collect();
+        Self::InvalidName { what, given, must_be }
+    }
+}

@@ -1,0 +1,257 @@
+//! Read-only views for people: queues, jobs, lists of jobs. Nothing here changes a key.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::client::Pause;
+use crate::keys::Key;
+use crate::{Attempt, Connection, Envelope, Error, JobId, Millis, Outcome, QueueName, State, Tries};
+
+/// A list never shows more than this many jobs at once.
+const LIST_MAX: usize = 1_000;
+
+/// One queue at a glance.
+#[derive(Debug, Clone, Serialize)]
+pub struct QueueView {
+    pub name: QueueName,
+    pub ready: u64,
+    pub scheduled: u64,
+    pub running: u64,
+    pub finished: u64,
+    pub dead: u64,
+    /// Ended without a handler; `on_terminal` still to run.
+    pub notices: u64,
+    /// Age of the oldest ready job of the most urgent priority, ms; absent when nothing is ready.
+    pub oldest_ready_ms: Option<u64>,
+    pub paused: Option<Pause>,
+    /// Moves since the queue began: enqueued, finished, retried, snoozed, dead, cancelled, expired, recovered, requeued.
+    pub moves: BTreeMap<String, u64>,
+}
+
+/// One job with everything known of it. The payload is not part of it: it may hold personal data.
+#[derive(Debug, Clone, Serialize)]
+pub struct JobView {
+    pub id: JobId,
+    pub queue: QueueName,
+    pub state: State,
+    /// The job's wire name; absent when its envelope cannot be read.
+    pub name: Option<String>,
+    pub priority: u8,
+    pub enqueued_at: Option<Millis>,
+    /// Scheduled: due; running: lease expiry.
+    pub until: Option<Millis>,
+    pub worker: Option<String>,
+    pub tries: Tries,
+    pub cancel_asked: bool,
+    pub progress: Option<serde_json::Value>,
+    pub outcome: Option<Outcome>,
+    pub request_id: Option<String>,
+    pub payload_bytes: usize,
+    /// Failed attempts, oldest first, at most 20.
+    pub history: Vec<Attempt>,
+}
+
+/// Reads queue state.
+#[derive(Clone)]
+pub struct Inspector {
+    connection: Connection,
+}
+
+impl Inspector {
+    pub fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+
+    /// Every queue that was ever enqueued to, by name.
+    pub async fn queue_names(&self) -> Result<Vec<QueueName>, Error> {
+        let names: Vec<String> =
+            redis::cmd("SMEMBERS").arg(self.connection.namespace().queues()).query_async(&mut self.connection.shared()).await?;
+        let mut names: Vec<QueueName> = names.iter().filter_map(|name| QueueName::parse(name).ok()).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    pub async fn queues(&self) -> Result<Vec<QueueView>, Error> {
+        let mut views = Vec::new();
+        for name in self.queue_names().await? {
+            views.push(self.queue(&name).await?);
+        }
+        Ok(views)
+    }
+
+    pub async fn queue(&self, name: &QueueName) -> Result<QueueView, Error> {
+        let keys = self.connection.namespace().queue(name);
+        let mut pipe = redis::pipe();
+        pipe.zcard(keys.get(Key::Scheduled)).zcard(keys.get(Key::Running)).zcard(keys.get(Key::Finished)).zcard(keys.get(Key::Dead));
+        pipe.zcard(keys.get(Key::Notices)).scard(keys.get(Key::Ghosts)).hget(keys.get(Key::Meta), "paused").hgetall(keys.get(Key::Stats));
+        type Counts = (u64, u64, u64, u64, u64, u64, Option<String>, BTreeMap<String, u64>);
+        let (scheduled, running, finished, dead, notices, ghosts, paused, moves): Counts =
+            pipe.query_async(&mut self.connection.shared()).await?;
+        let mut lists = redis::pipe();
+        for list in keys.ready() {
+            lists.llen(list);
+        }
+        let lengths: Vec<u64> = lists.query_async(&mut self.connection.shared()).await?;
+        let first = lengths.iter().position(|length| *length > 0);
+        Ok(QueueView {
+            name: name.clone(),
+            ready: lengths.iter().sum::<u64>().saturating_sub(ghosts),
+            scheduled,
+            running,
+            finished,
+            dead,
+            notices,
+            oldest_ready_ms: match first {
+                Some(priority) => self.age_of_head(name, priority).await?,
+                None => None,
+            },
+            paused: paused.and_then(|json| serde_json::from_str(&json).ok()),
+            moves,
+        })
+    }
+
+    async fn age_of_head(&self, queue: &QueueName, priority: usize) -> Result<Option<u64>, Error> {
+        let keys = self.connection.namespace().queue(queue);
+        let head: Option<String> =
+            redis::cmd("LINDEX").arg(&keys.ready()[priority]).arg(0).query_async(&mut self.connection.shared()).await?;
+        let Some(head) = head else { return Ok(None) };
+        let bytes: Option<Vec<u8>> =
+            redis::cmd("HGET").arg(keys.get(Key::Jobs)).arg(head).query_async(&mut self.connection.shared()).await?;
+        let now = self.connection.time_ms().await?;
+        Ok(bytes.and_then(|bytes| Envelope::decode(&bytes).ok()).map(|envelope| now.saturating_sub(envelope.at)))
+    }
+
+    /// # Errors
+    /// [`Error::NoSuchJob`] when nothing is known of it in that queue.
+    pub async fn job(&self, queue: &QueueName, id: &JobId) -> Result<JobView, Error> {
+        let keys = self.connection.namespace().queue(queue);
+        let name = id.as_str();
+        let mut pipe = redis::pipe();
+        pipe.hget(keys.get(Key::Jobs), name).zscore(keys.get(Key::Scheduled), name).zscore(keys.get(Key::Running), name);
+        pipe.hget(keys.get(Key::Leases), name).hget(keys.get(Key::Tries), name).hget(keys.get(Key::Priorities), name);
+        pipe.hget(keys.get(Key::Outcomes), name).sismember(keys.get(Key::Cancels), name).hget(keys.get(Key::Progress), name);
+        pipe.lrange(keys.history_of(id), 0, -1);
+        type Parts = (
+            Option<Vec<u8>>,
+            Option<f64>,
+            Option<f64>,
+            Option<String>,
+            Option<String>,
+            Option<u8>,
+            Option<String>,
+            bool,
+            Option<String>,
+            Vec<String>,
+        );
+        let parts: Parts = pipe.atomic().query_async(&mut self.connection.shared()).await?;
+        let (bytes, due, lease, token, tries, priority, outcome, cancel_asked, progress, history) = parts;
+        let outcome: Option<Outcome> = outcome.and_then(|json| serde_json::from_str(&json).ok());
+        if bytes.is_none() && outcome.is_none() {
+            return Err(Error::NoSuchJob { queue: queue.clone(), id: id.clone() });
+        }
+        let envelope = bytes.as_deref().and_then(|bytes| Envelope::decode(bytes).ok());
+        let state = match (&outcome, due, lease) {
+            (Some(outcome), _, _) => outcome.state,
+            (None, Some(_), _) => State::Scheduled,
+            (None, None, Some(_)) => State::Running,
+            (None, None, None) => State::Ready,
+        };
+        Ok(JobView {
+            id: id.clone(),
+            queue: queue.clone(),
+            state,
+            name: envelope.as_ref().map(|envelope| envelope.job.clone()),
+            priority: priority.unwrap_or(crate::Policy::DEFAULT_PRIORITY),
+            enqueued_at: envelope.as_ref().map(|envelope| envelope.at),
+            until: due.or(lease).map(|ms| ms as Millis),
+            // A token is the worker's id and the delivery's random part.
+            worker: token.and_then(|token| token.rsplit_once(':').map(|(worker, _)| worker.to_owned())),
+            tries: Tries::parse(&tries.unwrap_or_default()),
+            cancel_asked,
+            progress: progress.and_then(|json| serde_json::from_str(&json).ok()),
+            outcome,
+            request_id: envelope.as_ref().and_then(|envelope| envelope.request_id.clone()),
+            payload_bytes: envelope.map_or(0, |envelope| envelope.payload.len()),
+            history: history.iter().filter_map(|json| serde_json::from_str(json).ok()).collect(),
+        })
+    }
+
+    /// Finds a job whose queue the caller does not know.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`] (naming the default queue) when no queue knows it.
+    pub async fn find(&self, id: &JobId) -> Result<JobView, Error> {
+        for queue in self.queue_names().await? {
+            match self.job(&queue, id).await {
+                Err(Error::NoSuchJob { .. }) => {}
+                found => return found,
+            }
+        }
+        Err(Error::NoSuchJob { queue: QueueName::default(), id: id.clone() })
+    }
+
+    /// Which of these ids a queue knows in any state, one answer an id.
+    pub async fn known(&self, queue: &QueueName, ids: &[JobId]) -> Result<Vec<bool>, Error> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys = self.connection.namespace().queue(queue);
+        let names: Vec<&str> = ids.iter().map(JobId::as_str).collect();
+        let found: Vec<Option<Vec<u8>>> =
+            redis::cmd("HMGET").arg(keys.get(Key::Jobs)).arg(&names).query_async(&mut self.connection.shared()).await?;
+        Ok(found.into_iter().map(|bytes| bytes.is_some()).collect())
+    }
+
+    /// Jobs in one state: ready in the order they will run, scheduled by due moment, ended ones newest first. At most 1,000.
+    pub async fn list(&self, queue: &QueueName, state: State, limit: usize) -> Result<Vec<JobView>, Error> {
+        let keys = self.connection.namespace().queue(queue);
+        let limit = limit.min(LIST_MAX);
+        let ids = match state {
+            State::Ready => self.ready_ids(queue, limit).await?,
+            State::Scheduled => self.range(keys.get(Key::Scheduled), limit, false).await?,
+            State::Running => self.range(keys.get(Key::Running), limit, false).await?,
+            State::Dead => self.range(keys.get(Key::Dead), limit, true).await?,
+            // One index holds all three; enough is read to fill the page after the others are sorted out.
+            State::Finished | State::Cancelled | State::Expired => self.range(keys.get(Key::Finished), LIST_MAX, true).await?,
+        };
+        let mut views = Vec::new();
+        for id in ids.iter().filter_map(|id| JobId::parse(id).ok()) {
+            match self.job(queue, &id).await {
+                Ok(view) if view.state == state => views.push(view),
+                // It moved on between the two looks.
+                Ok(_) | Err(Error::NoSuchJob { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            if views.len() == limit {
+                break;
+            }
+        }
+        Ok(views)
+    }
+
+    async fn ready_ids(&self, queue: &QueueName, limit: usize) -> Result<Vec<String>, Error> {
+        let mut ids = Vec::new();
+        for list in self.connection.namespace().queue(queue).ready() {
+            if ids.len() >= limit {
+                break;
+            }
+            let last = limit - ids.len() - 1;
+            let part: Vec<String> = redis::cmd("LRANGE").arg(list).arg(0).arg(last).query_async(&mut self.connection.shared()).await?;
+            ids.extend(part);
+        }
+        Ok(ids)
+    }
+
+    async fn range(&self, key: &str, limit: usize, newest_first: bool) -> Result<Vec<String>, Error> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let mut command = redis::cmd("ZRANGE");
+        command.arg(key).arg(0).arg(limit - 1);
+        if newest_first {
+            command.arg("REV");
+        }
+        Ok(command.query_async(&mut self.connection.shared()).await?)
+    }
+}

@@ -1,0 +1,178 @@
+//! Every Redis key of the engine, and nowhere else.
+
+use std::sync::Arc;
+
+use crate::{Error, JobId, QueueName};
+
+/// The first part of every key, so that several installations (or tests) share one Redis. `celeriac` unless set.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Namespace(Arc<str>);
+
+impl Default for Namespace {
+    fn default() -> Self {
+        Self("celeriac".into())
+    }
+}
+
+impl Namespace {
+    /// # Errors
+    /// [`Error::InvalidName`] unless it is 1 to 40 of `a-z A-Z 0-9 _ -`.
+    pub fn parse(name: &str) -> Result<Self, Error> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+        if (1..=40).contains(&name.len()) && name.bytes().all(allowed) {
+            return Ok(Self(name.into()));
+        }
+        Err(Error::invalid_name("Redis key prefix", name, "1 to 40 of a-z A-Z 0-9 _ -, as in celeriac"))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `celeriac:queues` (set): every queue that was ever enqueued to.
+    pub(crate) fn queues(&self) -> String {
+        format!("{}:queues", self.0)
+    }
+
+    /// `celeriac:workers` (zset: worker id → its last heartbeat, ms).
+    pub(crate) fn workers(&self) -> String {
+        format!("{}:workers", self.0)
+    }
+
+    /// `celeriac:worker:<id>` (string: the worker's JSON card; expires when it falls silent).
+    pub(crate) fn worker(&self, id: &str) -> String {
+        format!("{}:worker:{id}", self.0)
+    }
+
+    pub(crate) fn queue(&self, queue: &QueueName) -> QueueKeys {
+        QueueKeys::new(self, queue)
+    }
+}
+
+/// The fixed keys of one queue, in the order in which `lua/keys.lua` names them.
+#[derive(Debug, Clone)]
+pub(crate) struct QueueKeys {
+    all: Arc<[String]>,
+}
+
+/// A fixed key of a queue; the number is its place in `KEYS`, from zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Key {
+    /// `celeriac:{queue}:jobs` (hash: job id → envelope)
+    Jobs,
+    /// `…:scheduled` (zset: job id → due, ms)
+    Scheduled,
+    /// `…:running` (zset: job id → lease expiry, ms)
+    Running,
+    /// `…:leases` (hash: job id → token of this delivery)
+    Leases,
+    /// `…:tries` (hash: job id → "attempts losses snoozes"; only jobs that had one of them)
+    Tries,
+    /// `…:priorities` (hash: job id → 0-9; only jobs of another than the default priority)
+    Priorities,
+    /// `…:finished` (zset: job id → kept until, ms; finished, cancelled and expired jobs)
+    Finished,
+    /// `…:dead` (zset: job id → buried at, ms)
+    Dead,
+    /// `…:outcomes` (hash: job id → outcome JSON of an ended job)
+    Outcomes,
+    /// `…:notices` (zset: job id → visible at, ms; ended without a handler, on_terminal still to run)
+    Notices,
+    /// `…:ghosts` (set: cancelled ids that still stand in a ready list)
+    Ghosts,
+    /// `…:cancels` (set: running ids whose end was asked for)
+    Cancels,
+    /// `…:progress` (hash: job id → progress JSON)
+    Progress,
+    /// `…:waited` (set: ids whose end somebody waits for)
+    Waited,
+    /// `…:seen` (zset: id → remembered until, ms; ids given by the caller, kept for idempotent enqueue)
+    #[expect(dead_code, reason = "only the scripts read it; the variants count the places of KEYS")]
+    Seen,
+    /// `…:meta` (hash: paused → pause JSON, touched → ms, grace_until → ms)
+    Meta,
+    /// `…:stats` (hash: move → count since the queue began)
+    Stats,
+    /// `…:wake` (list: at most one token; idle workers block on it)
+    Wake,
+    /// `…:history` (stem: `…:history:<job id>` is a list of failed attempts, at most 20)
+    History,
+    /// `…:cancel` (channel: ids to cancel)
+    CancelChannel,
+    /// `…:ended` (channel: `<job id>\n<outcome JSON>`)
+    EndedChannel,
+    /// `…:ready:0` to `…:ready:9` (lists: job ids, one list a priority)
+    Ready0,
+}
+
+const NAMES: [&str; 21] = [
+    "jobs",
+    "scheduled",
+    "running",
+    "leases",
+    "tries",
+    "priorities",
+    "finished",
+    "dead",
+    "outcomes",
+    "notices",
+    "ghosts",
+    "cancels",
+    "progress",
+    "waited",
+    "seen",
+    "meta",
+    "stats",
+    "wake",
+    "history",
+    "cancel",
+    "ended",
+];
+
+impl QueueKeys {
+    fn new(namespace: &Namespace, queue: &QueueName) -> Self {
+        let stem = format!("{}:{{{queue}}}:", namespace.0);
+        let named = NAMES.iter().map(|name| format!("{stem}{name}"));
+        let ready = (0..10).map(|priority| format!("{stem}ready:{priority}"));
+        Self { all: named.chain(ready).collect() }
+    }
+
+    /// What every script receives as `KEYS`.
+    pub(crate) fn all(&self) -> &[String] {
+        &self.all
+    }
+
+    pub(crate) fn get(&self, key: Key) -> &str {
+        &self.all[key as usize]
+    }
+
+    pub(crate) fn ready(&self) -> &[String] {
+        &self.all[Key::Ready0 as usize..]
+    }
+
+    /// `…:history:<job id>` (list: attempt JSON, oldest first)
+    pub(crate) fn history_of(&self, id: &JobId) -> String {
+        format!("{}:{id}", self.get(Key::History))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_of_a_queue_carries_its_tag_and_stands_where_keys_lua_reads_it() {
+        let keys = Namespace::default().queue(&QueueName::parse("documents").unwrap());
+        assert_eq!(keys.all().len(), 31);
+        assert!(keys.all().iter().all(|key| key.contains(":{documents}:")));
+        let named = include_str!("../lua/keys.lua");
+        let places = [(Key::Jobs, "jobs"), (Key::Wake, "wake"), (Key::EndedChannel, "ended_channel"), (Key::Tries, "tries")];
+        for (key, name) in places {
+            let line = named.lines().find(|l| l.starts_with("local") && l.contains(name)).unwrap();
+            let (names, values) = line.trim_start_matches("local ").split_once(" = ").unwrap();
+            let at = names.split(", ").position(|n| n == name).unwrap();
+            assert_eq!(values.split(", ").nth(at).unwrap(), format!("KEYS[{}]", key as usize + 1));
+        }
+        assert_eq!(keys.ready()[9], "celeriac:{documents}:ready:9");
+    }
+}

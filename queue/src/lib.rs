@@ -1,0 +1,65 @@
+//! The Celeriac queue engine: jobs in motion on Redis, and what a job is.
+//!
+//! ```no_run
+//! use celeriac_queue::{Client, Job, JobContext, JobResult, RedisConfig};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Greet { name: String }
+//!
+//! impl Job for Greet {
+//!     const NAME: &'static str = "greet";
+//!     type State = ();
+//!     type Output = String;
+//!     async fn run(self, _: (), ctx: JobContext) -> JobResult<String> {
+//!         ctx.progress(50.0, "thinking of a greeting").await;
+//!         Ok(format!("hello, {}", self.name))
+//!     }
+//! }
+//!
+//! # async fn example() -> Result<(), celeriac_queue::Error> {
+//! let client = Client::connect(&RedisConfig::new("redis://127.0.0.1/")).await?;
+//! let enqueued = client.enqueue(&Greet { name: "Ada".into() }).await?;
+//! println!("{}", enqueued.id);
+//! # Ok(()) }
+//! ```
+//!
+//! [`Client`] is the enqueueing side, [`Consumer`] the claiming and settling side, [`Inspector`] the read-only views. The life of a job
+//! is in [`state`], the keys it lives in are in `keys.rs`, and each move is one Lua file.
+
+mod backoff;
+mod client;
+mod connection;
+mod consumer;
+mod context;
+mod envelope;
+mod error;
+mod ids;
+mod inspect;
+mod job;
+mod keys;
+mod registry;
+mod scripts;
+pub mod state;
+mod wait;
+mod workers;
+
+pub use backoff::Backoff;
+pub use client::{Cancelled, Client, EnqueueOptions, Enqueued, Pause};
+pub use connection::{Connection, RedisConfig};
+pub use consumer::{Claim, Consumer, Delivery, LeaseConfig, LeaseState, Notice, Settled};
+pub use context::JobContext;
+pub use envelope::{Envelope, Origin, PAYLOAD_BYTES_MAX};
+pub use error::Error;
+pub use ids::{JobId, QueueName, WorkerId};
+pub use inspect::{Inspector, JobView, QueueView};
+pub use job::{Job, JobError, JobResult, Policy};
+pub use keys::Namespace;
+pub use registry::{Handler, Registry};
+pub use scripts::Completion;
+pub use state::{Attempt, Outcome, State, Tries};
+pub use wait::{CancelListener, Waker};
+pub use workers::{WorkerView, Workers};
+
+/// The Redis clock, in milliseconds since the Unix epoch.
+pub type Millis = u64;

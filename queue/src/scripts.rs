@@ -1,0 +1,328 @@
+//! Typed calls of the Lua moves: one function a file, and the only place that knows their reply numbers.
+
+use std::sync::LazyLock;
+
+use redis::{ErrorKind, Script, ServerErrorKind, Value};
+
+use crate::keys::QueueKeys;
+use crate::{Connection, Error, JobId, Millis};
+
+/// Joins fragments and a move into one script; each file stays readable by itself.
+macro_rules! script {
+    ($($file:literal),+) => {
+        LazyLock::new(|| Script::new(concat!($(include_str!(concat!("../lua/", $file, ".lua")), "\n"),+)))
+    };
+}
+
+static ENQUEUE: LazyLock<Script> = script!("keys", "enqueue");
+static CLAIM: LazyLock<Script> = script!("keys", "end", "recover", "promote", "claim");
+static EXTEND: LazyLock<Script> = script!("keys", "held", "extend");
+static COMPLETE: LazyLock<Script> = script!("keys", "complete");
+static RETRY: LazyLock<Script> = script!("keys", "end", "held", "retry");
+static SNOOZE: LazyLock<Script> = script!("keys", "end", "held", "snooze");
+static BURY: LazyLock<Script> = script!("keys", "end", "held", "bury");
+static EXPIRE: LazyLock<Script> = script!("keys", "end", "held", "expire");
+static CANCEL: LazyLock<Script> = script!("keys", "end", "held", "cancel");
+static RELEASE: LazyLock<Script> = script!("keys", "held", "release");
+static REQUEUE: LazyLock<Script> = script!("keys", "requeue");
+static PRUNE: LazyLock<Script> = script!("keys", "prune");
+
+/// What a settling move did to one job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    Done,
+    /// Instead of the move: somebody had asked for its cancellation, and it was cancelled.
+    Cancelled,
+    Missing,
+    Lost,
+}
+
+/// One job in [`complete`].
+#[derive(Debug, Clone)]
+pub struct Completion {
+    pub id: JobId,
+    pub token: String,
+    /// Keep the record for so long, ms; 0: do not.
+    pub keep_ms: u64,
+    /// Remember the id for so long, ms; 0: do not.
+    pub remember_ms: u64,
+    /// Outcome JSON.
+    pub outcome: String,
+}
+
+pub(crate) struct NewJob<'a> {
+    pub(crate) id: &'a JobId,
+    pub(crate) envelope: Vec<u8>,
+    pub(crate) priority: u8,
+    /// Due at, ms since the epoch; 0: by `delay_ms`.
+    pub(crate) due: Millis,
+    pub(crate) delay_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Put {
+    Ready,
+    Scheduled,
+    Known,
+}
+
+pub(crate) struct RawClaim {
+    pub(crate) now: Millis,
+    pub(crate) next_due_ms: Option<u64>,
+    pub(crate) work_left: bool,
+    pub(crate) paused: Option<String>,
+    /// id, envelope, tries
+    pub(crate) jobs: Vec<(String, Vec<u8>, String)>,
+    /// id, envelope, outcome
+    pub(crate) notices: Vec<(String, Vec<u8>, String)>,
+}
+
+pub(crate) struct ClaimArgs<'a> {
+    pub(crate) credit: usize,
+    pub(crate) token: &'a str,
+    pub(crate) lease_ms: u64,
+    pub(crate) losses_max: u32,
+    pub(crate) notices_max: usize,
+    pub(crate) notice_ms: u64,
+}
+
+/// An invocation under construction: EVALSHA with the queue's keys, then the arguments.
+struct Call {
+    name: &'static str,
+    script: &'static Script,
+    command: redis::Cmd,
+}
+
+impl Call {
+    fn new(name: &'static str, script: &'static Script, keys: &QueueKeys) -> Self {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(script.get_hash()).arg(keys.all().len()).arg(keys.all());
+        Self { name, script, command }
+    }
+
+    fn arg(mut self, value: impl redis::ToRedisArgs) -> Self {
+        self.command.arg(value);
+        self
+    }
+
+    async fn reply(self, connection: &Connection) -> Result<Value, Error> {
+        let mut shared = connection.shared();
+        match self.command.query_async(&mut shared).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                self.script.load_async(&mut shared).await?;
+                Ok(self.command.query_async(&mut shared).await?)
+            }
+            reply => Ok(reply?),
+        }
+    }
+
+    async fn numbers(self, connection: &Connection) -> Result<Vec<i64>, Error> {
+        let name = self.name;
+        let reply = self.reply(connection).await?;
+        redis::from_redis_value(reply).map_err(|error| unexpected(name, error))
+    }
+
+    async fn number(self, connection: &Connection) -> Result<i64, Error> {
+        let name = self.name;
+        let reply = self.reply(connection).await?;
+        redis::from_redis_value(reply).map_err(|error| unexpected(name, error))
+    }
+
+    async fn held(self, connection: &Connection) -> Result<Held, Error> {
+        let name = self.name;
+        self.number(connection).await.and_then(|number| held(name, number))
+    }
+}
+
+fn unexpected(script: &'static str, reply: impl std::fmt::Debug) -> Error {
+    Error::UnexpectedReply { script, reply: format!("{reply:?}") }
+}
+
+fn held(script: &'static str, number: i64) -> Result<Held, Error> {
+    match number {
+        1 => Ok(Held::Done),
+        2 => Ok(Held::Cancelled),
+        -1 => Ok(Held::Missing),
+        -2 => Ok(Held::Lost),
+        other => Err(unexpected(script, other)),
+    }
+}
+
+pub(crate) async fn enqueue(connection: &Connection, keys: &QueueKeys, jobs: &[NewJob<'_>]) -> Result<Vec<Put>, Error> {
+    let mut call = Call::new("enqueue", &ENQUEUE, keys).arg(jobs.len());
+    for job in jobs {
+        call = call.arg(job.id.as_str()).arg(&job.envelope[..]).arg(job.priority).arg(job.due).arg(job.delay_ms);
+    }
+    let replies = call.numbers(connection).await?;
+    replies
+        .into_iter()
+        .map(|number| match number {
+            0 => Ok(Put::Known),
+            1 => Ok(Put::Ready),
+            2 => Ok(Put::Scheduled),
+            other => Err(unexpected("enqueue", other)),
+        })
+        .collect()
+}
+
+pub(crate) async fn claim(connection: &Connection, keys: &QueueKeys, args: ClaimArgs<'_>) -> Result<RawClaim, Error> {
+    type Triples = Vec<(String, Vec<u8>, String)>;
+    type Reply = (Millis, i64, i64, String, Triples, Triples);
+    let call = Call::new("claim", &CLAIM, keys);
+    let call = call.arg(args.credit).arg(args.token).arg(args.lease_ms).arg(args.losses_max).arg(args.notices_max).arg(args.notice_ms);
+    let reply = call.reply(connection).await?;
+    let (now, next_due, left, paused, jobs, notices): Reply = redis::from_redis_value(reply).map_err(|error| unexpected("claim", error))?;
+    Ok(RawClaim {
+        now,
+        next_due_ms: u64::try_from(next_due).ok(),
+        work_left: left == 1,
+        paused: (!paused.is_empty()).then_some(paused),
+        jobs,
+        notices,
+    })
+}
+
+/// Per job: whether the lease was kept, and whether somebody asked to cancel the job.
+pub(crate) async fn extend(
+    connection: &Connection,
+    keys: &QueueKeys,
+    lease_ms: u64,
+    leases: &[(JobId, String)],
+) -> Result<Vec<Held>, Error> {
+    let mut call = Call::new("extend", &EXTEND, keys).arg(lease_ms);
+    for (id, token) in leases {
+        call = call.arg(id.as_str()).arg(token);
+    }
+    call.numbers(connection).await?.into_iter().map(|number| held("extend", number)).collect()
+}
+
+pub(crate) async fn complete(
+    connection: &Connection,
+    keys: &QueueKeys,
+    finished_max: usize,
+    jobs: &[Completion],
+) -> Result<Vec<Held>, Error> {
+    let mut call = Call::new("complete", &COMPLETE, keys).arg(finished_max);
+    for job in jobs {
+        call = call.arg(job.id.as_str()).arg(&job.token).arg(job.keep_ms).arg(job.remember_ms).arg(&job.outcome);
+    }
+    call.numbers(connection).await?.into_iter().map(|number| held("complete", number)).collect()
+}
+
+pub(crate) async fn retry(
+    connection: &Connection,
+    keys: &QueueKeys,
+    id: &JobId,
+    token: &str,
+    delay_ms: u64,
+    attempt: &str,
+    cancelled: &str,
+) -> Result<Held, Error> {
+    Call::new("retry", &RETRY, keys).arg(id.as_str()).arg(token).arg(delay_ms).arg(attempt).arg(cancelled).held(connection).await
+}
+
+pub(crate) async fn snooze(
+    connection: &Connection,
+    keys: &QueueKeys,
+    id: &JobId,
+    token: &str,
+    delay_ms: u64,
+    cancelled: &str,
+) -> Result<Held, Error> {
+    Call::new("snooze", &SNOOZE, keys).arg(id.as_str()).arg(token).arg(delay_ms).arg(cancelled).held(connection).await
+}
+
+pub(crate) async fn bury(
+    connection: &Connection,
+    keys: &QueueKeys,
+    id: &JobId,
+    token: &str,
+    outcome: &str,
+    attempt: &str,
+) -> Result<Held, Error> {
+    Call::new("bury", &BURY, keys).arg(id.as_str()).arg(token).arg(outcome).arg(attempt).held(connection).await
+}
+
+pub(crate) async fn expire(
+    connection: &Connection,
+    keys: &QueueKeys,
+    id: &JobId,
+    token: &str,
+    outcome: &str,
+    keep_ms: u64,
+) -> Result<Held, Error> {
+    Call::new("expire", &EXPIRE, keys).arg(id.as_str()).arg(token).arg(outcome).arg(keep_ms).held(connection).await
+}
+
+/// What a cancellation from outside found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CancelReply {
+    Cancelled,
+    Asked,
+    AlreadyEnded,
+    Missing,
+}
+
+pub(crate) async fn cancel(
+    connection: &Connection,
+    keys: &QueueKeys,
+    id: &JobId,
+    outcome: &str,
+    keep_ms: u64,
+) -> Result<CancelReply, Error> {
+    let call = Call::new("cancel", &CANCEL, keys).arg(id.as_str()).arg("").arg(outcome).arg(keep_ms);
+    match call.number(connection).await? {
+        1 => Ok(CancelReply::Cancelled),
+        2 => Ok(CancelReply::Asked),
+        0 => Ok(CancelReply::AlreadyEnded),
+        -1 => Ok(CancelReply::Missing),
+        other => Err(unexpected("cancel", other)),
+    }
+}
+
+pub(crate) async fn cancel_held(
+    connection: &Connection,
+    keys: &QueueKeys,
+    id: &JobId,
+    token: &str,
+    outcome: &str,
+    keep_ms: u64,
+) -> Result<Held, Error> {
+    Call::new("cancel", &CANCEL, keys).arg(id.as_str()).arg(token).arg(outcome).arg(keep_ms).held(connection).await
+}
+
+pub(crate) async fn release(connection: &Connection, keys: &QueueKeys, leases: &[(JobId, String)]) -> Result<Vec<Held>, Error> {
+    let mut call = Call::new("release", &RELEASE, keys);
+    for (id, token) in leases {
+        call = call.arg(id.as_str()).arg(token);
+    }
+    call.numbers(connection).await?.into_iter().map(|number| held("release", number)).collect()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RequeueReply {
+    Ready,
+    NotEnded,
+    Missing,
+}
+
+pub(crate) async fn requeue(connection: &Connection, keys: &QueueKeys, id: &JobId) -> Result<RequeueReply, Error> {
+    match Call::new("requeue", &REQUEUE, keys).arg(id.as_str()).number(connection).await? {
+        1 => Ok(RequeueReply::Ready),
+        0 => Ok(RequeueReply::NotEnded),
+        -1 => Ok(RequeueReply::Missing),
+        other => Err(unexpected("requeue", other)),
+    }
+}
+
+pub(crate) struct PruneArgs {
+    pub(crate) finished_max: usize,
+    pub(crate) dead_max: usize,
+    pub(crate) dead_ms: u64,
+    pub(crate) limit: usize,
+}
+
+pub(crate) async fn prune(connection: &Connection, keys: &QueueKeys, args: PruneArgs) -> Result<u64, Error> {
+    let call = Call::new("prune", &PRUNE, keys).arg(args.finished_max).arg(args.dead_max).arg(args.dead_ms).arg(args.limit);
+    Ok(call.number(connection).await?.unsigned_abs())
+}
