@@ -23,24 +23,15 @@ impl Account {
     /// The account to drop to, or `None` when we are not root and the server runs as ourselves.
     /// `our_folder` is a folder that we have just made: its owner is who we are.
     pub(super) fn to_drop_to(our_folder: &Path) -> Result<Option<Self>, DevstackError> {
-        let owner = fs::metadata(our_folder)
-            .doing(format!("read the owner of {}", our_folder.display()))?
-            .uid();
+        let owner = fs::metadata(our_folder).doing(format!("read the owner of {}", our_folder.display()))?.uid();
         if owner != 0 {
             return Ok(None);
         }
-        CANDIDATES
-            .iter()
-            .find_map(|name| Self::named(name))
-            .map(Some)
-            .ok_or(DevstackError::NoAccount)
+        CANDIDATES.iter().find_map(|name| Self::named(name)).map(Some).ok_or(DevstackError::NoAccount)
     }
 
     fn named(name: &str) -> Option<Self> {
-        Some(Self {
-            user: id("-u", name)?,
-            group: id("-g", name)?,
-        })
+        Some(Self { user: id("-u", name)?, group: id("-g", name)? })
     }
 
     /// Gives `path` to this account.

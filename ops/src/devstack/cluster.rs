@@ -7,7 +7,7 @@
 
 use std::{
     env, fs, io,
-    os::unix::{fs::MetadataExt, process::CommandExt},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -26,12 +26,8 @@ use super::{
 const GENERATION: u32 = 1;
 
 /// Makes a cluster in `data`, which must not exist yet, owned by `account` if one is given.
-pub(super) fn create(
-    binaries: &PostgresBinaries,
-    data: &Path,
-    account: Option<Account>,
-) -> Result<(), DevstackError> {
-    let kept = kept_folder(binaries, data);
+pub(super) fn create(binaries: &PostgresBinaries, data: &Path, account: Option<Account>) -> Result<(), DevstackError> {
+    let kept = kept_folder(binaries);
     if let Some(kept) = &kept
         && kept.is_dir()
     {
@@ -54,11 +50,7 @@ pub(super) fn create(
 
 /// The locale and time zone are fixed, so that results and messages do not depend on the developer's.
 /// Without sync: nobody misses a temporary cluster after a power cut.
-fn initdb(
-    binaries: &PostgresBinaries,
-    data: &Path,
-    account: Option<Account>,
-) -> Result<(), DevstackError> {
+fn initdb(binaries: &PostgresBinaries, data: &Path, account: Option<Account>) -> Result<(), DevstackError> {
     let mut command = Command::new(binaries.program("initdb"));
     command
         .args(["--username", SUPERUSER, "--auth", "trust"])
@@ -74,36 +66,23 @@ fn initdb(
     if let Some(account) = account {
         command.uid(account.user).gid(account.group);
     }
-    let output = command.output().doing(format!(
-        "run {} (the account PostgreSQL runs as must be allowed to read it)",
-        binaries.program("initdb").display()
-    ))?;
+    let output = command
+        .output()
+        .doing(format!("run {} (the account PostgreSQL runs as must be allowed to read it)", binaries.program("initdb").display()))?;
     if output.status.success() {
         return Ok(());
     }
     let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
     said.push_str(&String::from_utf8_lossy(&output.stderr));
-    Err(DevstackError::Initdb {
-        status: output.status,
-        output: said.trim_end().to_owned(),
-    })
+    Err(DevstackError::Initdb { status: output.status, output: said.trim_end().to_owned() })
 }
 
-/// Where a fresh cluster of this version is kept for this user, if we run from a cargo target folder.
-fn kept_folder(binaries: &PostgresBinaries, data: &Path) -> Option<PathBuf> {
+/// Where a fresh cluster of this version is kept, if we run from a cargo target folder.
+fn kept_folder(binaries: &PostgresBinaries) -> Option<PathBuf> {
     let program = env::current_exe().ok()?;
-    let target = program
-        .ancestors()
-        .find(|folder| folder.join("CACHEDIR.TAG").is_file())?;
-    let user = fs::metadata(data.parent()?).ok()?.uid();
-    let version: String = binaries
-        .version()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect();
-    Some(target.join(format!(
-        "devstack/cluster-{version}-user{user}-{GENERATION}"
-    )))
+    let target = program.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file())?;
+    let version: String = binaries.version().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    Some(target.join(format!("devstack/cluster-{version}-{GENERATION}")))
 }
 
 fn keep(data: &Path, kept: &Path) -> io::Result<()> {

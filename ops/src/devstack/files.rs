@@ -29,11 +29,7 @@ impl ServerFolder {
         // Without symbolic links, as the server reports it when asked which folder is its own.
         let folder = env::temp_dir()
             .canonicalize()
-            .and_then(|parent| {
-                tempfile::Builder::new()
-                    .prefix(&format!("celeriac-{server}-"))
-                    .tempdir_in(parent)
-            })
+            .and_then(|parent| tempfile::Builder::new().prefix(&format!("celeriac-{server}-")).tempdir_in(parent))
             .doing(format!("make a temporary folder for {server}"))?;
         Ok(Self { folder })
     }
@@ -49,11 +45,7 @@ impl ServerFolder {
 
     /// Opens the log for appending: a restart goes on in the same file.
     pub(super) fn open_log(&self) -> Result<File, DevstackError> {
-        OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.log_path())
-            .doing("open the server's log")
+        OpenOptions::new().create(true).append(true).open(self.log_path()).doing("open the server's log")
     }
 
     /// The end of what was logged after `from` bytes, for an error message. Empty if the log cannot be read.
@@ -61,9 +53,7 @@ impl ServerFolder {
         let tail = || -> io::Result<String> {
             let mut log = File::open(self.log_path())?;
             let end = log.metadata()?.size();
-            log.seek(SeekFrom::Start(
-                from.max(end.saturating_sub(LOG_TAIL_BYTES)),
-            ))?;
+            log.seek(SeekFrom::Start(from.max(end.saturating_sub(LOG_TAIL_BYTES))))?;
             let mut bytes = Vec::new();
             log.read_to_end(&mut bytes)?;
             Ok(String::from_utf8_lossy(&bytes).trim_end().to_owned())

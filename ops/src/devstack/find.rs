@@ -51,10 +51,7 @@ impl PostgresBinaries {
     /// Checks that `folder` holds a whole PostgreSQL of a version we can use, or says what is wrong with it.
     fn in_folder(folder: &Path) -> Result<Self, String> {
         // The server finds its libraries from where it really is, and so do we its sister programs.
-        let postgres = folder
-            .join("postgres")
-            .canonicalize()
-            .map_err(|_| "postgres is missing".to_owned())?;
+        let postgres = folder.join("postgres").canonicalize().map_err(|_| "postgres is missing".to_owned())?;
         let folder = postgres.parent().ok_or("postgres is not in a folder")?;
         for name in POSTGRES_PROGRAMS {
             program::check(&folder.join(name))?;
@@ -66,14 +63,9 @@ impl PostgresBinaries {
             .and_then(|digits| digits.parse::<u32>().ok())
             .ok_or_else(|| format!("postgres calls itself {version:?}"))?;
         if major < POSTGRES_MAJOR_MIN {
-            return Err(format!(
-                "its version is {major}, and {POSTGRES_MAJOR_MIN} is the oldest that will do"
-            ));
+            return Err(format!("its version is {major}, and {POSTGRES_MAJOR_MIN} is the oldest that will do"));
         }
-        Ok(Self {
-            folder: folder.to_owned(),
-            version,
-        })
+        Ok(Self { folder: folder.to_owned(), version })
     }
 }
 
@@ -109,15 +101,9 @@ impl RedisBinary {
             .ok_or_else(|| format!("it calls itself {version:?}"))?;
         if numbers < REDIS_VERSION_MIN {
             let (major, minor) = REDIS_VERSION_MIN;
-            return Err(format!(
-                "its version is {}.{}, and {major}.{minor} is the oldest that will do",
-                numbers.0, numbers.1
-            ));
+            return Err(format!("its version is {}.{}, and {major}.{minor} is the oldest that will do", numbers.0, numbers.1));
         }
-        Ok(Self {
-            program: path.to_owned(),
-            version,
-        })
+        Ok(Self { program: path.to_owned(), version })
     }
 }
 
@@ -139,12 +125,7 @@ pub fn redis() -> Result<RedisBinary, DevstackError> {
 
 /// [`postgres`], searching `places`.
 pub fn postgres_in(places: &Places) -> Result<PostgresBinaries, DevstackError> {
-    Search {
-        server: "PostgreSQL",
-        variable: "PG_BIN",
-        expected: "the folder that holds postgres, initdb, pg_dump and pg_restore",
-    }
-    .first(
+    Search { server: "PostgreSQL", variable: "PG_BIN", expected: "the folder that holds postgres, initdb, pg_dump and pg_restore" }.first(
         places.pg_bin.as_deref(),
         places.postgres_folders(),
         PostgresBinaries::in_folder,
@@ -153,12 +134,7 @@ pub fn postgres_in(places: &Places) -> Result<PostgresBinaries, DevstackError> {
 
 /// [`redis`], searching `places`.
 pub fn redis_in(places: &Places) -> Result<RedisBinary, DevstackError> {
-    Search {
-        server: "Redis (or Valkey)",
-        variable: "REDIS_SERVER",
-        expected: "the path of a redis-server or valkey-server program",
-    }
-    .first(
+    Search { server: "Redis (or Valkey)", variable: "REDIS_SERVER", expected: "the path of a redis-server or valkey-server program" }.first(
         places.redis_server.as_deref(),
         places.redis_programs(),
         RedisBinary::at,

@@ -90,10 +90,7 @@ pub(super) struct GuardedProcess {
 
 impl GuardedProcess {
     /// Starts the server in `folder`, with its output appended to the folder's log.
-    pub(super) fn spawn(
-        server: &ServerCommand,
-        folder: &ServerFolder,
-    ) -> Result<Self, DevstackError> {
+    pub(super) fn spawn(server: &ServerCommand, folder: &ServerFolder) -> Result<Self, DevstackError> {
         let log = folder.open_log()?;
         let errors = log.try_clone().doing("share the server's log")?;
         let mut command = Command::new("sh");
@@ -114,15 +111,9 @@ impl GuardedProcess {
         if let Some(account) = server.account {
             command.uid(account.user).gid(account.group);
         }
-        let mut shell = command
-            .spawn()
-            .doing(format!("start {}", server.program.display()))?;
+        let mut shell = command.spawn().doing(format!("start {}", server.program.display()))?;
         let orders = shell.stdin.take().expect("standard input was piped above");
-        Ok(Self {
-            shell,
-            orders,
-            last_signal: server.last_signal,
-        })
+        Ok(Self { shell, orders, last_signal: server.last_signal })
     }
 
     /// The server's exit status once it has ended.
@@ -131,11 +122,7 @@ impl GuardedProcess {
     }
 
     /// Sends `signal` and waits until the server has ended, at most `patience`; then kills it.
-    pub(super) async fn end(
-        mut self,
-        signal: Signal,
-        patience: Duration,
-    ) -> Result<(), DevstackError> {
+    pub(super) async fn end(mut self, signal: Signal, patience: Duration) -> Result<(), DevstackError> {
         self.send(signal);
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {

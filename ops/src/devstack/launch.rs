@@ -34,20 +34,12 @@ where
     let mut process = GuardedProcess::spawn(command, folder)?;
     while Instant::now() < deadline {
         if let Some(status) = process.ended()? {
-            return Err(DevstackError::Ended {
-                server,
-                status,
-                log_tail: folder.log_tail(logged_before),
-            });
+            return Err(DevstackError::Ended { server, status, log_tail: folder.log_tail(logged_before) });
         }
         if answers().await {
             return Ok(process);
         }
         tokio::time::sleep(LOOK).await;
     }
-    Err(DevstackError::Silent {
-        server,
-        waited: started.elapsed(),
-        log_tail: folder.log_tail(logged_before),
-    })
+    Err(DevstackError::Silent { server, waited: started.elapsed(), log_tail: folder.log_tail(logged_before) })
 }

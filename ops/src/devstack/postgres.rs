@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    path::PathBuf,
+    path::{Path, PathBuf},
     str::FromStr,
     time::{Duration, Instant},
 };
@@ -52,10 +52,7 @@ pub struct PostgresOptions {
 
 impl Default for PostgresOptions {
     fn default() -> Self {
-        Self {
-            max_connections: MAX_CONNECTIONS_DEFAULT,
-            fsync: false,
-        }
+        Self { max_connections: MAX_CONNECTIONS_DEFAULT, fsync: false }
     }
 }
 
@@ -81,18 +78,9 @@ impl PostgresServer {
         let folder = ServerFolder::new("postgres")?;
         let account = Account::to_drop_to(folder.path())?;
         if let Some(account) = account {
-            account
-                .own(folder.path())
-                .doing("give PostgreSQL its folder")?;
+            account.own(folder.path()).doing("give PostgreSQL its folder")?;
         }
-        let mut server = Self {
-            process: None,
-            binaries,
-            options,
-            account,
-            port: 0,
-            folder,
-        };
+        let mut server = Self { process: None, binaries, options, account, port: 0, folder };
         server.create_cluster().await?;
         let mut attempts_left = port::ATTEMPTS;
         loop {
@@ -127,37 +115,21 @@ impl PostgresServer {
 
     /// Creates an empty database.
     pub async fn create_database(&self, name: &str) -> Result<(), DevstackError> {
-        self.administer(
-            &format!("create the database {name}"),
-            &format!("create database {}", quoted(name)),
-        )
-        .await
+        self.administer(&format!("create the database {name}"), &format!("create database {}", quoted(name))).await
     }
 
     /// Creates a copy of the database `template`, to which nobody may be connected meanwhile.
-    pub async fn create_database_from(
-        &self,
-        name: &str,
-        template: &str,
-    ) -> Result<(), DevstackError> {
+    pub async fn create_database_from(&self, name: &str, template: &str) -> Result<(), DevstackError> {
         self.administer(
             &format!("copy the database {template} to {name}"),
-            &format!(
-                "create database {} template {}",
-                quoted(name),
-                quoted(template)
-            ),
+            &format!("create database {} template {}", quoted(name), quoted(template)),
         )
         .await
     }
 
     /// Drops a database if it exists, cutting off whoever is connected to it.
     pub async fn drop_database(&self, name: &str) -> Result<(), DevstackError> {
-        self.administer(
-            &format!("drop the database {name}"),
-            &format!("drop database if exists {} with (force)", quoted(name)),
-        )
-        .await
+        self.administer(&format!("drop the database {name}"), &format!("drop database if exists {} with (force)", quoted(name))).await
     }
 
     /// Shuts it down in order: connections are cut, everything committed is on disk. Nothing if it is down.
@@ -238,27 +210,19 @@ impl PostgresServer {
     async fn answers(&self) -> bool {
         let asked = async {
             let mut connection = self.connect().await?;
-            sqlx::query_scalar("show data_directory")
-                .fetch_one(&mut connection)
-                .await
+            sqlx::query_scalar("show data_directory").fetch_one(&mut connection).await
         };
-        let directory: Result<Result<String, sqlx::Error>, _> =
-            tokio::time::timeout(PROBE_PATIENCE, asked).await;
-        matches!(directory, Ok(Ok(directory)) if PathBuf::from(&directory) == self.data())
+        let directory: Result<Result<String, sqlx::Error>, _> = tokio::time::timeout(PROBE_PATIENCE, asked).await;
+        matches!(directory, Ok(Ok(directory)) if self.data() == Path::new(&directory))
     }
 
     async fn administer(&self, doing: &str, statement: &str) -> Result<(), DevstackError> {
         let done = async {
             let mut connection = self.connect().await?;
-            sqlx::raw_sql(AssertSqlSafe(statement))
-                .execute(&mut connection)
-                .await?;
+            sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
             connection.close().await
         };
-        done.await.map_err(|source| DevstackError::Sql {
-            doing: doing.to_owned(),
-            source,
-        })
+        done.await.map_err(|source| DevstackError::Sql { doing: doing.to_owned(), source })
     }
 
     async fn connect(&self) -> Result<PgConnection, sqlx::Error> {

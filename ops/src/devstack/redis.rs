@@ -73,10 +73,7 @@ struct Ports {
 
 impl Ports {
     fn free(with_tls: bool) -> Self {
-        Self {
-            plain: port::free(),
-            tls: with_tls.then(port::free),
-        }
+        Self { plain: port::free(), tls: with_tls.then(port::free) }
     }
 }
 
@@ -203,9 +200,6 @@ impl RedisServer {
                 ("--tls-auth-clients", "no".into()),
             ]);
         }
-        settings
-            .into_iter()
-            .flat_map(|(name, value)| [name.into(), value])
-            .collect()
+        settings.into_iter().flat_map(|(name, value)| [name.into(), value]).collect()
     }
 }

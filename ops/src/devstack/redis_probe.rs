@@ -17,9 +17,7 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024;
 /// just before ours tried to.
 pub(super) async fn answers(port: u16, folder: &Path) -> bool {
     let wanted = folder.display().to_string();
-    tokio::task::spawn_blocking(move || ask(port))
-        .await
-        .is_ok_and(|answer| answer.is_ok_and(|text| is_ready(&text, &wanted)))
+    tokio::task::spawn_blocking(move || ask(port)).await.is_ok_and(|answer| answer.is_ok_and(|text| is_ready(&text, &wanted)))
 }
 
 /// The bytes of the answers to `PING` and `CONFIG GET dir`, read until the server closes after `QUIT`.

@@ -6,12 +6,8 @@ use std::{
 };
 
 /// Folders whose `<prefix><version>/bin` hold a PostgreSQL each: Debian, Red Hat, Homebrew on either chip.
-const PACKAGED_POSTGRES: [(&str, &str); 4] = [
-    ("/usr/lib/postgresql", ""),
-    ("/usr", "pgsql-"),
-    ("/opt/homebrew/opt", "postgresql@"),
-    ("/usr/local/opt", "postgresql@"),
-];
+const PACKAGED_POSTGRES: [(&str, &str); 4] =
+    [("/usr/lib/postgresql", ""), ("/usr", "pgsql-"), ("/opt/homebrew/opt", "postgresql@"), ("/usr/local/opt", "postgresql@")];
 
 /// Where Homebrew puts programs; `PATH` may lack them, for example under cron or in an editor.
 const PACKAGED_PROGRAMS: [&str; 2] = ["/opt/homebrew/bin", "/usr/local/bin"];
@@ -36,11 +32,7 @@ pub struct Places {
 impl Places {
     /// Where this process, started here and now, should search.
     pub fn of_this_process() -> Self {
-        let named = |variable| {
-            env::var_os(variable)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
+        let named = |variable| env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
         Self {
             pg_bin: named("PG_BIN"),
             redis_server: named("REDIS_SERVER"),
@@ -68,18 +60,11 @@ impl Places {
             folders.extend(PACKAGED_PROGRAMS.map(PathBuf::from));
         }
         folders.extend(self.in_dev("redis"));
-        folders
-            .iter()
-            .flat_map(|folder| REDIS_NAMES.map(|name| folder.join(name)))
-            .filter(|program| program.exists())
-            .collect()
+        folders.iter().flat_map(|folder| REDIS_NAMES.map(|name| folder.join(name))).filter(|program| program.exists()).collect()
     }
 
     fn in_dev(&self, name: &str) -> Vec<PathBuf> {
-        self.project
-            .ancestors()
-            .map(|folder| folder.join(".dev").join(name))
-            .collect()
+        self.project.ancestors().map(|folder| folder.join(".dev").join(name)).collect()
     }
 }
 

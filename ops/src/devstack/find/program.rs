@@ -14,9 +14,7 @@ pub(super) fn check(path: &Path) -> Result<(), String> {
     let mut start = [0; 2];
     let read = File::open(path).and_then(|mut file| file.read(&mut start));
     match read {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(format!("{name} is missing"))
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(format!("{name} is missing")),
         Err(error) => Err(format!("{name} cannot be read: {error}")),
         Ok(_) if &start == b"#!" => Err(format!("{name} is a script, not the program itself")),
         Ok(_) => Ok(()),
