@@ -11,9 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use celeriac_ops::devstack::{
-    DevstackError, Persistence, PostgresOptions, PostgresServer, RedisOptions, RedisServer, find,
-};
+use celeriac_ops::devstack::{DevstackError, Persistence, PostgresOptions, PostgresServer, RedisOptions, RedisServer, find};
 use sqlx::{Connection, PgConnection};
 
 /// Tells the test below that it is the process to be killed.
@@ -23,16 +21,11 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn postgres_makes_copies_and_drops_databases() {
-    let server = PostgresServer::start(PostgresOptions::default())
-        .await
-        .unwrap();
+    let server = PostgresServer::start(PostgresOptions::default()).await.unwrap();
     server.create_database("model").await.unwrap();
     write_note(&server, "model", "first").await;
 
-    server
-        .create_database_from("copy \"of\" it", "model")
-        .await
-        .unwrap();
+    server.create_database_from("copy \"of\" it", "model").await.unwrap();
     assert_eq!(notes(&server, "copy%20%22of%22%20it").await, ["first"]);
 
     // Somebody is still connected: the drop cuts them off.
@@ -47,18 +40,12 @@ async fn postgres_makes_copies_and_drops_databases() {
 
 #[tokio::test]
 async fn postgres_keeps_commits_over_a_kill_and_a_restart() {
-    let mut server = PostgresServer::start(PostgresOptions::default())
-        .await
-        .unwrap();
+    let mut server = PostgresServer::start(PostgresOptions::default()).await.unwrap();
     let port = server.port();
     write_note(&server, "postgres", "before the kill").await;
 
     server.kill().await.unwrap();
-    assert!(
-        PgConnection::connect(&server.url("postgres"))
-            .await
-            .is_err()
-    );
+    assert!(PgConnection::connect(&server.url("postgres")).await.is_err());
     server.restart().await.unwrap();
     assert_eq!(notes(&server, "postgres").await, ["before the kill"]);
 
@@ -69,28 +56,17 @@ async fn postgres_keeps_commits_over_a_kill_and_a_restart() {
 
 #[tokio::test]
 async fn redis_keeps_what_its_append_only_file_holds_and_only_that() {
-    for (persistence, after_restart) in [
-        (Persistence::EveryWrite, "$4\r\nkept\r\n"),
-        (Persistence::EverySecond, "$4\r\nkept\r\n"),
-        (Persistence::Nothing, "$-1\r\n"),
-    ] {
-        let mut server = RedisServer::start(RedisOptions {
-            persistence,
-            tls: None,
-        })
-        .await
-        .unwrap();
+    for (persistence, after_restart) in
+        [(Persistence::EveryWrite, "$4\r\nkept\r\n"), (Persistence::EverySecond, "$4\r\nkept\r\n"), (Persistence::Nothing, "$-1\r\n")]
+    {
+        let mut server = RedisServer::start(RedisOptions { persistence, tls: None }).await.unwrap();
         assert_eq!(ask_redis(server.port(), "SET note kept"), "+OK\r\n");
 
         server.kill().await.unwrap();
         assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, server.port())).is_err());
         server.restart().await.unwrap();
 
-        assert_eq!(
-            ask_redis(server.port(), "GET note"),
-            after_restart,
-            "{persistence:?}"
-        );
+        assert_eq!(ask_redis(server.port(), "GET note"), after_restart, "{persistence:?}");
     }
 }
 
@@ -105,29 +81,18 @@ async fn redis_refuses_to_evict() {
 async fn servers_that_start_together_do_not_share() {
     let start = || RedisServer::start(RedisOptions::default());
     let servers = tokio::try_join!(start(), start(), start(), start()).unwrap();
-    for (number, server) in [&servers.0, &servers.1, &servers.2, &servers.3]
-        .iter()
-        .enumerate()
-    {
-        assert_eq!(
-            ask_redis(server.port(), &format!("INCRBY number {number}")),
-            format!(":{number}\r\n")
-        );
+    for (number, server) in [&servers.0, &servers.1, &servers.2, &servers.3].iter().enumerate() {
+        assert_eq!(ask_redis(server.port(), &format!("INCRBY number {number}")), format!(":{number}\r\n"));
     }
 }
 
 #[tokio::test]
 async fn a_dropped_server_leaves_nothing() {
-    let postgres = PostgresServer::start(PostgresOptions::default())
-        .await
-        .unwrap();
+    let postgres = PostgresServer::start(PostgresOptions::default()).await.unwrap();
     let redis = RedisServer::start(RedisOptions::default()).await.unwrap();
     let left = Leftovers {
         ports: vec![postgres.port(), redis.port()],
-        folders: vec![
-            folder_of(&postgres.log_path()),
-            folder_of(&redis.log_path()),
-        ],
+        folders: vec![folder_of(&postgres.log_path()), folder_of(&redis.log_path())],
     };
     assert_eq!(left.still_there().len(), 4);
     drop((postgres, redis));
@@ -153,15 +118,10 @@ async fn victim() {
     if env::var_os(VICTIM).is_none() {
         return;
     }
-    let postgres = PostgresServer::start(PostgresOptions::default())
-        .await
-        .unwrap();
+    let postgres = PostgresServer::start(PostgresOptions::default()).await.unwrap();
     let redis = RedisServer::start(RedisOptions::default()).await.unwrap();
     let mut out = std::io::stdout().lock();
-    for (port, log) in [
-        (postgres.port(), postgres.log_path()),
-        (redis.port(), redis.log_path()),
-    ] {
+    for (port, log) in [(postgres.port(), postgres.log_path()), (redis.port(), redis.log_path())] {
         writeln!(out, "\nserver {port} {}", folder_of(&log).display()).unwrap();
     }
     out.flush().unwrap();
@@ -172,22 +132,13 @@ async fn victim() {
 #[test]
 fn a_script_is_not_taken_for_a_server() {
     let folder = tempfile::tempdir().unwrap();
-    for name in [
-        "postgres",
-        "initdb",
-        "pg_dump",
-        "pg_restore",
-        "redis-server",
-    ] {
+    for name in ["postgres", "initdb", "pg_dump", "pg_restore", "redis-server"] {
         let script = folder.path().join(name);
         fs::write(&script, "#!/bin/sh\necho 'postgres (PostgreSQL) 99.1'\n").unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     }
     let real = find::postgres().unwrap();
-    let mut places = find::Places {
-        path: vec![folder.path().to_owned(), real.folder().to_owned()],
-        ..find::Places::default()
-    };
+    let mut places = find::Places { path: vec![folder.path().to_owned(), real.folder().to_owned()], ..find::Places::default() };
     assert_eq!(find::postgres_in(&places).unwrap(), real);
 
     places.path.truncate(1);
@@ -208,10 +159,7 @@ fn a_folder_without_pg_restore_is_passed_over_and_its_links_are_followed() {
     let linked = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(real.program("postgres"), linked.path().join("postgres")).unwrap();
 
-    let places = find::Places {
-        path: vec![incomplete.path().to_owned(), linked.path().to_owned()],
-        ..find::Places::default()
-    };
+    let places = find::Places { path: vec![incomplete.path().to_owned(), linked.path().to_owned()], ..find::Places::default() };
     assert_eq!(find::postgres_in(&places).unwrap(), real);
 }
 
@@ -239,40 +187,25 @@ fn the_project_folder_is_searched_from_any_folder_below_it() {
     fs::create_dir_all(project.path().join(".dev/postgres")).unwrap();
     std::os::unix::fs::symlink(real.folder(), project.path().join(".dev/postgres/bin")).unwrap();
 
-    let places = find::Places {
-        project: below,
-        ..find::Places::default()
-    };
+    let places = find::Places { project: Some(below), ..find::Places::default() };
     assert_eq!(find::postgres_in(&places).unwrap(), real);
 }
 
 async fn write_note(server: &PostgresServer, database: &str, text: &str) {
     let mut connection = PgConnection::connect(&server.url(database)).await.unwrap();
-    sqlx::raw_sql("create table note (text text)")
-        .execute(&mut connection)
-        .await
-        .unwrap();
-    sqlx::query("insert into note values ($1)")
-        .bind(text)
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    sqlx::raw_sql("create table note (text text)").execute(&mut connection).await.unwrap();
+    sqlx::query("insert into note values ($1)").bind(text).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
 }
 
 async fn notes(server: &PostgresServer, database: &str) -> Vec<String> {
     let mut connection = PgConnection::connect(&server.url(database)).await.unwrap();
-    sqlx::query_scalar("select text from note")
-        .fetch_all(&mut connection)
-        .await
-        .unwrap()
+    sqlx::query_scalar("select text from note").fetch_all(&mut connection).await.unwrap()
 }
 
 fn ask_redis(port: u16, command: &str) -> String {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-    stream
-        .write_all(format!("{command}\r\nQUIT\r\n").as_bytes())
-        .unwrap();
+    stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let without_quit = answer.strip_suffix("+OK\r\n");
@@ -287,15 +220,10 @@ struct Leftovers {
 
 impl Leftovers {
     fn still_there(&self) -> Vec<String> {
-        let answering = self
-            .ports
-            .iter()
-            .filter(|port| TcpStream::connect((Ipv4Addr::LOCALHOST, **port)).is_ok())
-            .map(|port| format!("port {port}"));
+        let answering =
+            self.ports.iter().filter(|port| TcpStream::connect((Ipv4Addr::LOCALHOST, **port)).is_ok()).map(|port| format!("port {port}"));
         let folders = self.folders.iter().filter(|folder| folder.exists());
-        answering
-            .chain(folders.map(|folder| folder.display().to_string()))
-            .collect()
+        answering.chain(folders.map(|folder| folder.display().to_string())).collect()
     }
 }
 
@@ -316,10 +244,7 @@ impl Victim {
 
     /// Waits for the lines that name its servers.
     fn announcement(&mut self) -> Leftovers {
-        let mut left = Leftovers {
-            ports: Vec::new(),
-            folders: Vec::new(),
-        };
+        let mut left = Leftovers { ports: Vec::new(), folders: Vec::new() };
         let output = BufReader::new(self.0.stdout.take().unwrap());
         for line in output.lines().map(Result::unwrap) {
             let Some(server) = line.strip_prefix("server ") else {

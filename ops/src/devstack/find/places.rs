@@ -26,7 +26,7 @@ pub struct Places {
     /// Whether to look where packages install.
     pub packages: bool,
     /// This folder and those above it may hold a `.dev` made by `scripts/bootstrap`.
-    pub project: PathBuf,
+    pub project: Option<PathBuf>,
 }
 
 impl Places {
@@ -38,7 +38,7 @@ impl Places {
             redis_server: named("REDIS_SERVER"),
             path: env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect(),
             packages: true,
-            project: env::current_dir().unwrap_or_default(),
+            project: env::current_dir().ok(),
         }
     }
 
@@ -64,7 +64,7 @@ impl Places {
     }
 
     fn in_dev(&self, name: &str) -> Vec<PathBuf> {
-        self.project.ancestors().map(|folder| folder.join(".dev").join(name)).collect()
+        self.project.iter().flat_map(|project| project.ancestors()).map(|folder| folder.join(".dev").join(name)).collect()
     }
 }
 
