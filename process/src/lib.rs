@@ -1,1 +1,15 @@
+//! What every Celeriac process shares: the one table of settings, connecting to the two stores, logs, Sentry, and stopping.
+//!
+//! It knows no job and no queue key; what it shares is how a process begins and ends.
 
+pub mod connect;
+mod json_log;
+mod kind;
+mod settings;
+pub mod stop;
+mod table;
+pub mod telemetry;
+
+pub use kind::{Duration, Kind};
+pub use settings::{SettingErrors, Settings};
+pub use table::{Process, SETTINGS, Setting, markdown_table};

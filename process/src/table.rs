@@ -1,0 +1,234 @@
+//! The one table of settings: what each is called, what it means, and which process needs it. README's table is made from it.
+
+use crate::kind::Kind;
+
+/// Who reads a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Process {
+    /// `celeriac-worker`, with the jobs Celeriac ships.
+    Worker,
+    /// A worker built from the library with somebody's own jobs.
+    OwnWorker,
+    /// `celeriac-scheduler`
+    Scheduler,
+    /// `celeriac`
+    Ops,
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub struct Setting {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// What it is when unset; `None`: unset.
+    pub default: Option<&'static str>,
+    pub example: &'static str,
+    /// Processes that do not start without it.
+    pub needed_by: &'static [Process],
+    /// Never printed.
+    pub secret: bool,
+    pub meaning: &'static str,
+}
+
+use Process::{Ops, OwnWorker, Scheduler, Worker};
+
+const fn plain(name: &'static str, kind: Kind, default: Option<&'static str>, example: &'static str, meaning: &'static str) -> Setting {
+    Setting { name, kind, default, example, needed_by: &[], secret: false, meaning }
+}
+
+const fn needed(mut setting: Setting, by: &'static [Process]) -> Setting {
+    setting.needed_by = by;
+    setting
+}
+
+const fn secret(mut setting: Setting) -> Setting {
+    setting.secret = true;
+    setting
+}
+
+const REDIS: Kind = Kind::Url(&["redis", "rediss"]);
+const POSTGRES: Kind = Kind::Url(&["postgres", "postgresql"]);
+const HTTP: Kind = Kind::Url(&["http", "https"]);
+const COUNT: Kind = Kind::Integer { min: 1, max: 100_000 };
+
+/// Every setting. Order is README's order.
+pub static SETTINGS: &[Setting] = &[
+    // The two stores.
+    needed(
+        secret(plain(
+            "REDIS_URL",
+            REDIS,
+            None,
+            "redis://127.0.0.1:6379/0",
+            "Redis (or Valkey): the work in motion. `rediss://` for TLS, certificates checked.",
+        )),
+        &[Worker, OwnWorker, Scheduler, Ops],
+    ),
+    plain(
+        "REDIS_CA_FILE",
+        Kind::Path,
+        None,
+        "/etc/ssl/redis-ca.pem",
+        "A certificate authority (PEM) to trust instead of the system's, for a private `rediss://`.",
+    ),
+    plain(
+        "REDIS_PREFIX",
+        Kind::Text,
+        Some("celeriac"),
+        "celeriac",
+        "First part of every Redis key, so that several installations share one Redis.",
+    ),
+    needed(
+        secret(plain(
+            "DATABASE_URL",
+            POSTGRES,
+            None,
+            "postgres://app:secret@127.0.0.1/app",
+            "PostgreSQL: the truth. `?sslmode=require` works. A worker of your own needs it only for jobs that come through the outbox.",
+        )),
+        &[Worker, Scheduler, Ops],
+    ),
+    plain("DATABASE_POOL_SIZE", Kind::Integer { min: 2, max: 500 }, Some("10"), "10", "PostgreSQL connections of one process, at most."),
+    // The model.
+    needed(
+        secret(plain(
+            "OPENAI_API_KEY",
+            Kind::Text,
+            None,
+            "sk-…",
+            "Key for OpenAI. A refused key pauses the queue `documents` with the reason.",
+        )),
+        &[Worker],
+    ),
+    plain(
+        "OPENAI_BASE_URL",
+        HTTP,
+        Some("https://api.openai.com/v1"),
+        "https://api.openai.com/v1",
+        "Where the Responses API is; `celeriac openai-stub` speaks it too.",
+    ),
+    plain(
+        "OPENAI_MODEL",
+        Kind::Text,
+        Some("gpt-4.1-mini"),
+        "gpt-4.1-mini",
+        "Model that reads documents; it must take images and answer by JSON schema.",
+    ),
+    plain("OPENAI_TIMEOUT", Kind::Duration, Some("120s"), "120s", "Longest wait for one answer."),
+    // Documents.
+    needed(
+        plain("MEDIA_ROOT", Kind::Path, None, "/srv/app/media", "Folder under which uploads lie, as in documents/user_1/<uuid>.pdf."),
+        &[Worker],
+    ),
+    needed(
+        secret(plain(
+            "FIELD_ENCRYPTION_KEYS",
+            Kind::FernetKeys,
+            None,
+            "Y2VsZXJpYWMtZXhhbXBsZS1rZXktMzItYnl0ZXMhISE=",
+            "Fernet keys of encrypted columns, newest first, separated by commas. Make one: `python3 -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'` or `openssl rand -base64 32 | tr +/ -_`.",
+        )),
+        &[Worker],
+    ),
+    plain(
+        "DOCUMENT_BYTES_MAX",
+        Kind::Integer { min: 1_000, max: 2_000_000_000 },
+        Some("52428800"),
+        "52428800",
+        "Largest upload that is read, bytes (50 MB).",
+    ),
+    plain("DOCUMENT_PAGES_MAX", Kind::Integer { min: 1, max: 10_000 }, Some("100"), "100", "Most pages that are read."),
+    plain(
+        "DOCUMENT_PIXELS_MAX",
+        Kind::Integer { min: 10_000, max: 1_000_000_000 },
+        Some("100000000"),
+        "100000000",
+        "Largest image that is decoded, pixels.",
+    ),
+    plain(
+        "DOCUMENT_CHILD_MEMORY",
+        Kind::Integer { min: 64_000_000, max: 64_000_000_000 },
+        Some("1000000000"),
+        "1000000000",
+        "Address space of the process that parses one file, bytes.",
+    ),
+    plain("DOCUMENT_CHILD_TIMEOUT", Kind::Duration, Some("60s"), "60s", "Longest time for parsing one file."),
+    plain("DOCUMENT_RETRY_BASE", Kind::Duration, Some("60s"), "60s", "First wait before a document is tried again; doubles each time."),
+    // The worker.
+    plain(
+        "WORKER_QUEUES",
+        Kind::Queues,
+        Some("default,documents,maintenance"),
+        "default,documents,maintenance",
+        "Queues a worker claims from; those named first come first.",
+    ),
+    plain("WORKER_CONCURRENCY", Kind::Integer { min: 1, max: 10_000 }, Some("8"), "8", "Jobs one worker runs at once."),
+    plain("WORKER_LEASE", Kind::Duration, Some("10s"), "10s", "How long a worker may be silent before its jobs go to another."),
+    plain("WORKER_GRACE", Kind::Duration, Some("25s"), "25s", "How long a stopping worker lets its jobs finish before it puts them back."),
+    // The scheduler.
+    plain(
+        "SCHEDULES_FILE",
+        Kind::Path,
+        None,
+        "schedules.toml",
+        "Schedules to seed the database with; unset: the database's own are fired as they are.",
+    ),
+    plain("SCHEDULER_LEASE", Kind::Duration, Some("10s"), "10s", "How long the leading scheduler may be silent before another takes over."),
+    plain("RELAY_SWEEP", Kind::Duration, Some("2s"), "2s", "How often the outbox is looked at when no notification came."),
+    // Licences and renewals.
+    plain("TRIAL_DAYS", Kind::Integer { min: 1, max: 366 }, Some("14"), "14", "Length of a trial."),
+    plain("PAYPAL_BASE_URL", HTTP, Some("https://api-m.paypal.com"), "https://api-m.sandbox.paypal.com", "Where renewals are charged."),
+    plain("PAYPAL_CLIENT_ID", Kind::Text, None, "AeB1…", "PayPal REST app; without it process_renewals only runs dry."),
+    secret(plain("PAYPAL_CLIENT_SECRET", Kind::Text, None, "EP3x…", "Its secret.")),
+    plain("RENEWALS_MAX", COUNT, Some("1000"), "1000", "Subscriptions one run of process_renewals charges, at most."),
+    // Backups.
+    plain(
+        "BACKUP_DIR",
+        Kind::Path,
+        None,
+        "/srv/backups",
+        "Folder that keeps encrypted backups; without it backup_database is refused with this name.",
+    ),
+    plain("BACKUP_RECIPIENT", Kind::Text, None, "age1qyq…", "age public key that backups are encrypted to."),
+    secret(plain("BACKUP_IDENTITY", Kind::Text, None, "AGE-SECRET-KEY-1…", "age secret key; only verify_backup needs it.")),
+    plain("BACKUP_KEEP", Kind::Duration, Some("14d"), "14d", "How long backups are kept. The newest good one always is."),
+    plain("PG_BIN", Kind::Path, None, "/usr/lib/postgresql/17/bin", "Folder of pg_dump and pg_restore; unset: the newest that is found."),
+    // HTTP.
+    plain("BIND", Kind::Address, Some("127.0.0.1:5555"), "0.0.0.0:5555", "Where `celeriac serve` listens."),
+    secret(plain(
+        "CONSOLE_PASSWORD",
+        Kind::Text,
+        None,
+        "a long random text",
+        "Password of the console (any user name). Needed when BIND is not loopback.",
+    )),
+    // Logs and errors.
+    plain(
+        "LOG_FORMAT",
+        Kind::OneOf(&["json", "text"]),
+        Some("json"),
+        "text",
+        "`json`: one object a line. `text`: for people in a terminal.",
+    ),
+    plain("LOG_LEVEL", Kind::Text, Some("info"), "info,celeriac_queue=debug", "error, warn, info, debug or trace; also per module."),
+    plain("DEBUG", Kind::Flag, Some("false"), "false", "In development: Sentry is off."),
+    secret(plain("SENTRY_DSN", HTTP, None, "https://key@sentry.example/1", "Where errors are reported. No personal data is sent.")),
+    plain("SENTRY_ENVIRONMENT", Kind::Text, Some("production"), "staging", "Environment tag."),
+    plain("SENTRY_TRACES_SAMPLE_RATE", Kind::Fraction, Some("0.1"), "0.1", "Part of the traces that is sent."),
+    plain("RELEASE", Kind::Text, None, "app@2026.11.21", "Release tag; unset: this build's version."),
+];
+
+/// The table as README shows it.
+pub fn markdown_table() -> String {
+    let mut lines = vec!["| variable | default | example | meaning |".to_owned(), "|---|---|---|---|".to_owned()];
+    for setting in SETTINGS {
+        let default = match (setting.default, setting.needed_by) {
+            (Some(default), _) => format!("`{default}`"),
+            (None, []) => "–".to_owned(),
+            (None, [Worker]) => "**needed** by the worker".to_owned(),
+            (None, _) => "**needed**".to_owned(),
+        };
+        lines.push(format!("| `{}` | {default} | `{}` | {} |", setting.name, setting.example, setting.meaning.replace('|', "\\|")));
+    }
+    lines.join("\n") + "\n"
+}
