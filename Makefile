@@ -1,0 +1,54 @@
+# The few commands everyone types. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+BIN := target/debug
+# Runs a command with private PostgreSQL and Redis servers whose addresses it finds in its environment.
+WITH_SERVERS = $(BIN)/celeriac with-servers --
+
+.PHONY: help
+help: ## List these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+.PHONY: demo
+demo: ## The main job on real documents, with everything it needs (KEEP=1 leaves it running)
+	scripts/bootstrap demo
+	cargo build --quiet --bins
+	$(BIN)/celeriac demo $(if $(KEEP),--keep)
+
+.PHONY: test
+test: ## The whole suite, on private servers it starts itself (TEST=name for some)
+	scripts/bootstrap test
+	cargo build --workspace --bins
+	$(WITH_SERVERS) cargo nextest run --workspace $(TEST)
+
+.PHONY: check
+check: ## What CI runs: format, lints, docs, dependencies, tests
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	$(MAKE) test
+	$(MAKE) deps
+
+.PHONY: deps
+deps: ## Licences, duplicate and unused dependencies
+	@command -v cargo-deny >/dev/null || cargo install --locked --quiet cargo-deny
+	@command -v cargo-machete >/dev/null || cargo install --locked --quiet cargo-machete
+	cargo deny check bans licenses sources
+	cargo machete
+
+.PHONY: bench
+bench: ## Measure throughput, latency and memory beside the machine's limit (release build)
+	scripts/bootstrap demo
+	cargo build --release --quiet -p celeriac-worker -p celeriac-scheduler -p celeriac-ops -p celeriac-tests --bins --examples
+	target/release/celeriac with-servers -- target/release/examples/bench
+
+.PHONY: prepare
+prepare: ## Refresh .sqlx after a query or a migration changed
+	cargo build --quiet --bin celeriac
+	$(WITH_SERVERS) scripts/prepare-queries
+
+.PHONY: bootstrap
+bootstrap: ## Install Redis, PostgreSQL and the test runner if they are missing
+	scripts/bootstrap test
