@@ -13,5 +13,7 @@ create table celeriac.licenses (
     constraint perpetual_never_expires check (plan <> 'perpetual' or status <> 'expired')
 );
 create index licenses_of_user on celeriac.licenses (user_id);
-create index licenses_by_end on celeriac.licenses (coalesce(plan_expires_at, trial_expires_at)) where status = 'active';
+-- The end that counts for the plan, as expire_licenses asks for it.
+create index licenses_by_end on celeriac.licenses
+    ((case plan when 'trial' then trial_expires_at when 'perpetual' then null else plan_expires_at end)) where status = 'active';
 comment on table celeriac.licenses is 'Who has service. expire_licenses (hourly) ends trials past trial_expires_at and monthly/yearly plans past plan_expires_at.';

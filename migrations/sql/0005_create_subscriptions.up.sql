@@ -9,12 +9,14 @@ create table celeriac.subscriptions (
     payment_token       text not null,
     status              text not null default 'active' check (status in ('active', 'past_due', 'cancelled')),
     next_renewal_on     date not null,
+    renewal_day         smallint check (renewal_day between 1 and 31),
     created_at          timestamptz not null default now()
 );
 create index subscriptions_due on celeriac.subscriptions (next_renewal_on) where status = 'active';
-comment on column celeriac.subscriptions.credit_cents is 'Referral credit, used up before anything is charged.';
+comment on column celeriac.subscriptions.credit_cents is 'Referral credit, used before anything is charged: taken when a renewal begins, given back when it is declined.';
 comment on column celeriac.subscriptions.payment_token is 'The provider''s name for the saved payment method (PayPal: vault id).';
 comment on column celeriac.subscriptions.next_renewal_on is 'First day of the next period, in New York. Names the period in celeriac.renewals.';
+comment on column celeriac.subscriptions.renewal_day is 'Day of the month that renewals fall on; in a shorter month, its last day. Null: the day of next_renewal_on, kept by the first renewal.';
 
 -- The renewal ledger: one row per subscription and period, committed before the charge.
 create table celeriac.renewals (
