@@ -1,0 +1,8 @@
+//! The queues that our jobs are put in, unless an enqueuer says otherwise.
+
+use celeriac_queue::QueueName;
+
+/// Timed work: licences, renewals, backups.
+pub fn maintenance() -> QueueName {
+    QueueName::parse("maintenance").expect("a valid name")
+}
