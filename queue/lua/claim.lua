@@ -1,5 +1,5 @@
 --[[ claim: one round trip for a whole batch. Recovers lost jobs, promotes due ones, then leases up to `credit` ready jobs by priority.
-     Called by Consumer::claim. Joined: keys, end, recover, promote.
+     Called by Consumer::claim. Joined: keys, touch, end, recover, promote.
      ARGV[1] credit (free slots)   ARGV[2] token of this delivery   ARGV[3] lease, ms   ARGV[4] losses until a job is poison
      ARGV[5] notices wanted        ARGV[6] notice lease, ms
      Returns  { now, ms until the next due moment or -1, 1 when ready work is left, pause JSON or '',
@@ -8,9 +8,10 @@
 local credit, token, lease_ms, losses_max = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local notices_max, notice_ms = tonumber(ARGV[5]), tonumber(ARGV[6])
 
-recover(lease_ms, losses_max)
--- From here on the first write is one that Redis refuses when it is out of memory: no job is claimed that could not be leased.
-call('HSET', meta, 'touched', now)
+-- The first write of this script is an HSET, which Redis refuses when it is out of memory (after a first write it refuses nothing more):
+-- so no job is claimed that could not be leased.
+touch(lease_ms)
+recover(losses_max)
 promote()
 
 local paused = call('HGET', meta, 'paused') or ''

@@ -1,6 +1,5 @@
 --[[ recover (fragment of claim): jobs whose lease ran out go back to the head of their list, or are buried as poison. Needs keys.lua, end.lua.
-     After an outage nobody is punished: when the queue was last touched more than half a lease ago (failover, restart, clock step), living
-     workers get a whole lease to extend before anything is called lost. ]]
+     What a lease is worth after an outage is for touch.lua to say, which comes before. ]]
 local RECOVER_MAX = 100
 
 local function lost_outcome(id, losses)
@@ -8,14 +7,7 @@ local function lost_outcome(id, losses)
     reason = 'its worker died or fell silent ' .. losses .. ' times while running it; it is not tried again' })
 end
 
-local function recover(lease_ms, losses_max)
-  local known = call('HMGET', meta, 'touched', 'grace_until')
-  local grace_until = tonumber(known[2] or 0)
-  if known[1] and now - tonumber(known[1]) > lease_ms / 2 then
-    grace_until = now + lease_ms
-    call('HSET', meta, 'grace_until', grace_until)
-  end
-  if now < grace_until then return end
+local function recover(losses_max)
   for _, id in ipairs(call('ZRANGEBYSCORE', running, '-inf', now, 'LIMIT', 0, RECOVER_MAX)) do
     local token = call('HGET', leases, id)
     call('HDEL', leases, id)

@@ -89,7 +89,7 @@ pub(crate) enum Key {
     /// `…:seen` (zset: id → remembered until, ms; ids given by the caller, kept for idempotent enqueue)
     #[expect(dead_code, reason = "only the scripts read it; the variants count the places of KEYS")]
     Seen,
-    /// `…:meta` (hash: paused → pause JSON, touched → ms, grace_until → ms)
+    /// `…:meta` (hash: paused → pause JSON, touched → ms of the last claim or extend)
     Meta,
     /// `…:stats` (hash: move → count since the queue began)
     Stats,

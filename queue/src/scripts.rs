@@ -15,8 +15,8 @@ macro_rules! script {
 }
 
 static ENQUEUE: LazyLock<Script> = script!("keys", "enqueue");
-static CLAIM: LazyLock<Script> = script!("keys", "end", "recover", "promote", "claim");
-static EXTEND: LazyLock<Script> = script!("keys", "held", "extend");
+static CLAIM: LazyLock<Script> = script!("keys", "touch", "end", "recover", "promote", "claim");
+static EXTEND: LazyLock<Script> = script!("keys", "touch", "held", "extend");
 static COMPLETE: LazyLock<Script> = script!("keys", "complete");
 static RETRY: LazyLock<Script> = script!("keys", "end", "held", "retry");
 static SNOOZE: LazyLock<Script> = script!("keys", "end", "held", "snooze");
