@@ -1,0 +1,112 @@
+//! Tells jobs that ended without a handler (buried as poison, cancelled while waiting, expired, unknown) so, by their `on_terminal`.
+//!
+//! A notice is acknowledged last. What fails before that leaves it where it is: it becomes visible again a minute after it was claimed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use celeriac_queue::{Client, Consumer, Envelope, JobContext, Notice, Origin, Registry, Tries};
+use sentry::SentryFutureExt;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use crate::outbox::{Ended, Outbox};
+use crate::reports::hub_of;
+use crate::span::job_span;
+
+/// Notices under way at once.
+const AT_ONCE: usize = 8;
+/// Shorter than the minute for which a claimed notice is hidden from others.
+const TIME_LIMIT: Duration = Duration::from_secs(45);
+
+/// A cheap-to-clone handle.
+#[derive(Clone)]
+pub(crate) struct Notices {
+    registry: Arc<Registry>,
+    client: Client,
+    outbox: Option<Outbox>,
+    room: Arc<Semaphore>,
+    under_way: TaskTracker,
+    end: CancellationToken,
+}
+
+impl Notices {
+    pub(crate) fn new(registry: Arc<Registry>, client: Client, outbox: Option<Outbox>) -> Self {
+        let room = Arc::new(Semaphore::new(AT_ONCE));
+        Self { registry, client, outbox, room, under_way: TaskTracker::new(), end: CancellationToken::new() }
+    }
+
+    /// How many more can be taken now.
+    pub(crate) fn room(&self) -> usize {
+        self.room.available_permits()
+    }
+
+    /// Begins to handle one, in the background.
+    pub(crate) fn take(&self, consumer: Arc<Consumer>, notice: Notice) {
+        // A claim asks for no more than there is room for; should one come all the same, it becomes visible again.
+        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else { return };
+        let notices = self.clone();
+        let span = job_span(&notice.queue, &notice.id, notice.envelope.as_ref(), None);
+        let hub = hub_of(&notice.queue, &notice.id, notice.envelope.as_ref().map_or("", |envelope| &envelope.job));
+        let handling = async move {
+            notices.handle(&consumer, &notice).await;
+            drop(place);
+        }
+        .instrument(span);
+        match hub {
+            Some(hub) => self.under_way.spawn(handling.bind_hub(hub)),
+            None => self.under_way.spawn(handling),
+        };
+    }
+
+    /// Waits so long for those under way; then lets go of the rest, which come back at their time.
+    pub(crate) async fn finish(&self, longest: Duration) {
+        self.under_way.close();
+        if tokio::time::timeout(longest, self.under_way.wait()).await.is_err() {
+            self.end.cancel();
+            self.under_way.wait().await;
+        }
+    }
+
+    async fn handle(&self, consumer: &Consumer, notice: &Notice) {
+        let told = tokio::select! {
+            told = tokio::time::timeout(TIME_LIMIT, self.tell(consumer, notice)) => told,
+            () = self.end.cancelled() => return,
+        };
+        match told.unwrap_or_else(|_| Err(anyhow::anyhow!("it took longer than {} s", TIME_LIMIT.as_secs()))) {
+            Ok(()) => tracing::debug!(state = %notice.outcome.state, "the job's end was told"),
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "the job's end could not be told; it is tried again in a minute"),
+        }
+    }
+
+    async fn tell(&self, consumer: &Consumer, notice: &Notice) -> anyhow::Result<()> {
+        if let Some(envelope) = &notice.envelope {
+            self.run_on_terminal(notice, envelope).await?;
+            self.confirm(notice, envelope).await?;
+        }
+        consumer.acknowledge(&notice.id).await.context("the notice could not be acknowledged")
+    }
+
+    /// A name that this worker does not know has nobody to be told; the job waits among the dead for a worker that does.
+    async fn run_on_terminal(&self, notice: &Notice, envelope: &Envelope) -> anyhow::Result<()> {
+        let Some(handler) = self.registry.get(&envelope.job) else { return Ok(()) };
+        let max_attempts = envelope.max_attempts.unwrap_or(handler.policy().max_attempts);
+        let (queue, id) = (notice.queue.clone(), notice.id.clone());
+        let context = JobContext::new(self.client.clone(), queue, id, envelope, Tries::default(), max_attempts, self.end.clone());
+        handler.on_terminal(envelope, context, notice.outcome.clone()).await.context("on_terminal failed")
+    }
+
+    async fn confirm(&self, notice: &Notice, envelope: &Envelope) -> anyhow::Result<()> {
+        if envelope.origin != Origin::Outbox {
+            return Ok(());
+        }
+        let Some(outbox) = &self.outbox else {
+            bail!("it came through the outbox in PostgreSQL, and this worker has no database to confirm its end in: set DATABASE_URL");
+        };
+        let ended = Ended { id: notice.id.clone(), state: notice.outcome.state, error: notice.outcome.reason.clone() };
+        outbox.confirm(&[ended]).await.context("the outbox could not be updated")
+    }
+}

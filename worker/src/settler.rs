@@ -1,0 +1,185 @@
+//! Makes the settling moves in Redis: completions and releases many in one round trip, the others one by one.
+//!
+//! A move is repeated until Redis has answered it, whatever the outage lasts: the lease may well be alive afterwards, and when it is not
+//! the answer says so and nothing is changed. So nothing is dropped here in silence.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use celeriac_queue::{Client, Completion, Consumer, Error, JobId, Outcome, Pause, QueueName, Settled, WorkerId};
+use futures::future::join_all;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::handover::{Batch, Message};
+use crate::moves::{Move, Settlement};
+use crate::patience::pause_after;
+use crate::run::Run;
+use crate::trouble::Trouble;
+
+/// Between the pause of a queue and the moment its job is looked at again.
+const SNOOZE_WHILE_PAUSED: Duration = Duration::from_secs(1);
+const DUTY: &str = "settling jobs";
+
+pub(crate) struct Settler {
+    pub(crate) inbox: mpsc::Receiver<Message>,
+    pub(crate) client: Client,
+    pub(crate) worker: WorkerId,
+    pub(crate) trouble: Trouble,
+}
+
+/// One call of Redis, for one run or many of the same queue.
+struct Request {
+    consumer: Arc<Consumer>,
+    runs: Vec<Run>,
+    what: What,
+}
+
+enum What {
+    Complete(Vec<Completion>),
+    Release(Vec<(JobId, String)>),
+    /// Any other move, of one run.
+    Single(Move),
+}
+
+impl Settler {
+    /// Until nobody can hand in any more.
+    pub(crate) async fn run(mut self) {
+        while let Some(batch) = Batch::receive(&mut self.inbox).await {
+            let (settlements, flushes) = batch.into_parts();
+            let requests = requests(settlements);
+            join_all(requests.iter().map(|request| self.insist(request))).await;
+            // Gives the slots back before anybody hears that all is done.
+            drop(requests);
+            Batch::done(flushes);
+        }
+    }
+
+    /// Repeats a request until Redis has answered it. A refusal that is no outage (a fault of ours or of the data) is given up after a
+    /// lease length, so that it cannot hold up the others for ever: the jobs are then delivered again.
+    async fn insist(&self, request: &Request) {
+        let begun = Instant::now();
+        let mut failures = 0;
+        loop {
+            match self.ask(request).await {
+                Ok(settled) => {
+                    self.trouble.ends(DUTY);
+                    request.runs.iter().zip(settled).for_each(|(run, settled)| tell(run, settled, failures));
+                    return;
+                }
+                Err(error) if !is_outage(&error) && begun.elapsed() > request.consumer.config().lease => {
+                    for run in &request.runs {
+                        let id = &run.lease.id;
+                        tracing::error!(job.id = %id, %error, "the job could not be settled; it is delivered again when its lease runs out");
+                    }
+                    return;
+                }
+                Err(error) => {
+                    failures += 1;
+                    self.trouble.begins(DUTY, error);
+                    tokio::time::sleep(pause_after(failures)).await;
+                }
+            }
+        }
+    }
+
+    async fn ask(&self, request: &Request) -> Result<Vec<Settled>, Error> {
+        match &request.what {
+            What::Complete(completions) => request.consumer.complete(completions).await,
+            What::Release(leases) => request.consumer.release(leases).await,
+            What::Single(to) => Ok(self.make(&request.runs[0], to).await?.into_iter().collect()),
+        }
+    }
+
+    /// One move in Redis; `None` when there is none to make.
+    async fn make(&self, run: &Run, to: &Move) -> Result<Option<Settled>, Error> {
+        let (consumer, id, token): (&Consumer, _, _) = (&run.lease.consumer, &run.lease.id, &run.lease.token);
+        match to {
+            // Those two are made many at once.
+            Move::Complete { .. } | Move::Release => Ok(None),
+            Move::Forget => Ok(None),
+            Move::Retry { delay, error } => consumer.retry(id, token, *delay, error).await.map(Some),
+            Move::Snooze { delay, .. } => consumer.snooze(id, token, *delay).await.map(Some),
+            Move::Bury { kind, reason } => consumer.bury(id, token, kind, reason).await.map(Some),
+            Move::Cancel { reason } => consumer.cancel(id, token, reason).await.map(Some),
+            Move::Expire => consumer.expire(id, token).await.map(Some),
+            Move::PauseQueue { reason } => {
+                // First the pause, or the job could be claimed again before it.
+                self.client.pause(consumer.queue(), &self.pause(reason)).await?;
+                consumer.snooze(id, token, SNOOZE_WHILE_PAUSED).await.map(Some)
+            }
+        }
+    }
+
+    fn pause(&self, reason: &str) -> Pause {
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        Pause { reason: reason.to_owned(), by: format!("worker {}", self.worker), at, resume_at: None }
+    }
+}
+
+/// As few calls as will do.
+fn requests(settlements: Vec<Settlement>) -> Vec<Request> {
+    let (mut completed, mut released, mut requests) = (ByQueue::new(), ByQueue::new(), Vec::new());
+    for Settlement { run, to } in settlements {
+        match to {
+            Move::Complete { .. } => completed.entry(run.lease.consumer.queue().clone()).or_default().push((run, to)),
+            Move::Release => released.entry(run.lease.consumer.queue().clone()).or_default().push((run, to)),
+            to => requests.push(Request { consumer: Arc::clone(&run.lease.consumer), runs: vec![run], what: What::Single(to) }),
+        }
+    }
+    for jobs in completed.into_values() {
+        let completions = jobs.iter().filter_map(|(run, to)| completion(run, to)).collect();
+        requests.push(of_many(jobs, What::Complete(completions)));
+    }
+    for mut jobs in released.into_values() {
+        // In the order of their claims, so that they stand at the head of their queue as they stood before.
+        jobs.sort_by_key(|(run, _)| run.lease.number);
+        let leases = jobs.iter().map(|(run, _)| (run.lease.id.clone(), run.lease.token.clone())).collect();
+        requests.push(of_many(jobs, What::Release(leases)));
+    }
+    requests
+}
+
+/// Settlements of one kind; none of the lists is empty.
+type ByQueue = BTreeMap<QueueName, Vec<(Run, Move)>>;
+
+fn of_many(jobs: Vec<(Run, Move)>, what: What) -> Request {
+    Request { consumer: Arc::clone(&jobs[0].0.lease.consumer), runs: jobs.into_iter().map(|(run, _)| run).collect(), what }
+}
+
+fn completion(run: &Run, to: &Move) -> Option<Completion> {
+    let Move::Complete { outcome, keep, remember } = to else { return None };
+    Some(Completion {
+        id: run.lease.id.clone(),
+        token: run.lease.token.clone(),
+        keep_ms: keep.as_millis() as u64,
+        remember_ms: remember.as_millis() as u64,
+        outcome: json(outcome),
+    })
+}
+
+fn json(outcome: &Outcome) -> String {
+    serde_json::to_string(outcome).expect("an outcome has only text keys")
+}
+
+fn tell(run: &Run, settled: Settled, failures: u32) {
+    let (id, name) = (&run.lease.id, run.name());
+    match settled {
+        Settled::Done => {}
+        Settled::Cancelled => tracing::info!(job.id = %id, job.name = name, "cancelled, as somebody had asked"),
+        // The answer to the first try may have been lost with the line: then this is the second answer to a move that was made.
+        Settled::LeaseLost if failures > 0 => tracing::debug!(job.id = %id, job.name = name, "settled before, or its lease was lost"),
+        Settled::LeaseLost => {
+            tracing::warn!(job.id = %id, job.name = name, "its lease was lost before it was settled; nothing was changed, another worker has it");
+        }
+    }
+}
+
+/// Whether Redis could not be reached (or its line broke), as opposed to having refused.
+fn is_outage(error: &Error) -> bool {
+    match error {
+        Error::Redis(error) => error.is_io_error() || error.is_timeout() || error.is_connection_dropped() || error.is_connection_refusal(),
+        _ => false,
+    }
+}
