@@ -1,11 +1,40 @@
 //! The jobs Celeriac ships: documents, licences, renewals, backups, and the services they call.
+//!
+//! Without the feature `handlers` this crate is names, argument types and policies: what the scheduler and a client need to know.
+//! With it, [`register_all`] gives a worker the bodies.
 
+// The jobs.
+pub mod documents;
+pub mod licenses;
+pub mod queues;
+pub mod renewals;
+
+// What their bodies share.
 #[cfg(feature = "handlers")]
 mod checkpoint;
 #[cfg(feature = "handlers")]
+pub mod crypt;
+#[cfg(feature = "handlers")]
 mod exclusive;
-pub mod licenses;
+#[cfg(feature = "handlers")]
+pub mod ledger;
+#[cfg(feature = "handlers")]
+pub mod openai;
 #[cfg(feature = "handlers")]
 pub mod payments;
-pub mod queues;
-pub mod renewals;
+#[cfg(feature = "handlers")]
+mod services;
+#[cfg(feature = "handlers")]
+pub mod storage;
+
+mod catalog;
+
+pub use catalog::{JobInfo, catalog};
+#[cfg(feature = "handlers")]
+pub use services::Services;
+
+/// Registers every job of this crate.
+#[cfg(feature = "handlers")]
+pub fn register_all(registry: &mut celeriac_queue::Registry, services: &Services) {
+    registry.register::<documents::ProcessDocument>(documents::Documents::new(services));
+}

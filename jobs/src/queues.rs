@@ -6,3 +6,8 @@ use celeriac_queue::QueueName;
 pub fn maintenance() -> QueueName {
     QueueName::parse("maintenance").expect("a valid name")
 }
+
+/// Uploaded documents: minutes each, and paused as one when the model refuses us.
+pub fn documents() -> QueueName {
+    QueueName::parse("documents").expect("a valid name")
+}

@@ -11,6 +11,7 @@ create table celeriac.paid_calls (
     state                text not null default 'started' check (state in ('started', 'answered', 'failed')),
     calls                integer not null default 1 check (calls >= 1),
     unknown_outcomes     integer not null default 0 check (unknown_outcomes >= 0),
+    unusable_answers     integer not null default 0 check (unusable_answers >= 0),
     job_id               text not null,
     answer               text,
     answered_model       text,
@@ -32,4 +33,6 @@ create index paid_calls_unsettled on celeriac.paid_calls (started_at) where stat
 comment on column celeriac.paid_calls.state is 'started: sent, outcome not yet known. answered: paid and stored. failed: the provider said no (nothing was bought).';
 comment on column celeriac.paid_calls.calls is 'How many times the provider was called under this key.';
 comment on column celeriac.paid_calls.unknown_outcomes is 'How many times a crash left it started. Once is repeated; the second time a person decides.';
+comment on column celeriac.paid_calls.unusable_answers is 'How many answers were paid for and could not be used (refused, cut short, not of the asked form).';
+comment on column celeriac.paid_calls.input_tokens is 'Sum over the calls whose usage is known, like output_tokens and cost_usd.';
 comment on column celeriac.paid_calls.answer is 'The provider''s answer, encrypted like documents.ai_summary.';

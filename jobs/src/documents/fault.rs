@@ -1,0 +1,87 @@
+//! Why a run did not complete its document: a sentence for the user, and what the queue shall do.
+
+use std::time::Duration;
+
+use celeriac_queue::{Backoff, JobError};
+
+/// A failed run.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// For the document's owner: plain words, nothing technical, nothing of the document's text.
+    pub(super) sentence: String,
+    pub(super) next: Next,
+    /// For the log and the job's history: technical, but without document text or secrets.
+    pub(super) detail: Option<anyhow::Error>,
+}
+
+/// What the queue shall do about it.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Another try would end the same way.
+    Never,
+    /// Another try may succeed, not before that wait when one is known.
+    Again(Option<Duration>),
+    /// Somebody else is at it: look again after that wait, which is no failure.
+    Later(Duration),
+    /// No document can be processed until an operator acts.
+    Operator { reason: String },
+    /// A newer run has the document; this one must not write.
+    Superseded,
+}
+
+impl Fault {
+    pub(super) fn never(sentence: impl Into<String>) -> Self {
+        Self { sentence: sentence.into(), next: Next::Never, detail: None }
+    }
+
+    pub(super) fn again(sentence: impl Into<String>) -> Self {
+        Self { sentence: sentence.into(), next: Next::Again(None), detail: None }
+    }
+
+    pub(super) fn after(wait: Option<Duration>, sentence: impl Into<String>) -> Self {
+        Self { sentence: sentence.into(), next: Next::Again(wait), detail: None }
+    }
+
+    pub(super) fn later(wait: Duration, sentence: impl Into<String>) -> Self {
+        Self { sentence: sentence.into(), next: Next::Later(wait), detail: None }
+    }
+
+    pub(super) fn operator(sentence: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { sentence: sentence.into(), next: Next::Operator { reason: reason.into() }, detail: None }
+    }
+
+    pub(super) fn superseded() -> Self {
+        let sentence = "a newer run of this document has begun, so this one's lease was lost and nothing of it was written";
+        Self { sentence: sentence.into(), next: Next::Superseded, detail: None }
+    }
+
+    #[must_use]
+    pub(super) fn because(mut self, detail: impl Into<anyhow::Error>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// For the queue. `attempt` counts from 1.
+    pub(super) fn into_job_error(self, backoff: &Backoff, attempt: u32) -> JobError {
+        let Self { sentence, next, detail } = self;
+        let reason = match detail {
+            Some(detail) => detail.context(sentence.clone()),
+            None => anyhow::Error::msg(sentence.clone()),
+        };
+        match next {
+            Next::Never => JobError::Bury(reason),
+            // The first wait is a setting, so it is computed here and not by the policy of the job type.
+            Next::Again(wait) => JobError::RetryAfter(wait.unwrap_or_default().max(backoff.delay(attempt)), reason),
+            Next::Superseded => JobError::RetryAfter(backoff.delay(attempt), reason),
+            Next::Later(wait) => JobError::Snooze(wait, sentence),
+            Next::Operator { reason } => JobError::PauseQueue(reason),
+        }
+    }
+}
+
+/// A failure of our own machinery (database, disk, process): nothing the user can change, and usually over soon.
+impl<E: Into<anyhow::Error>> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Self::again("A technical problem interrupted the processing of this document.").because(error)
+    }
+}

@@ -1,0 +1,112 @@
+//! `process_document`: reads an uploaded file, asks the model about it, and saves the analysis and the completion in one transaction.
+//!
+//! ```text
+//!  begin ─▶ consent ─▶ open the file ─▶ read its pages (child process) ─▶ ask the model (ledger) ─▶ save and complete
+//!  processing ──────────────────────────────────────────────────────────▶ analyzing ─────────────▶ completed
+//! ```
+//!
+//! Each step can be the last one a worker makes. The next run begins anew, except that a model call that was answered is not made again
+//! (see [`crate::ledger`]); a run that was overtaken by a newer one can write nothing (`documents.fence`).
+
+use std::time::Duration;
+
+use celeriac_queue::{Backoff, Policy};
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "handlers")]
+mod ask;
+#[cfg(feature = "handlers")]
+pub mod child;
+#[cfg(feature = "handlers")]
+mod ending;
+#[cfg(feature = "handlers")]
+mod fault;
+#[cfg(feature = "handlers")]
+mod material;
+#[cfg(feature = "handlers")]
+mod reader;
+#[cfg(feature = "handlers")]
+mod rows;
+#[cfg(feature = "handlers")]
+mod run;
+#[cfg(feature = "handlers")]
+mod settings;
+#[cfg(feature = "handlers")]
+mod summary;
+
+#[cfg(feature = "handlers")]
+pub use {
+    reader::ChildProgram,
+    settings::{Documents, Limits},
+    summary::{Analysis, DatedFact},
+};
+
+/// Wire name of [`ProcessDocument`].
+pub const NAME: &str = "process_document";
+
+/// Most that one run may take.
+const TIME_LIMIT: Duration = Duration::from_secs(30 * 60);
+/// From here on a run ends in order, with a sentence.
+const SOFT_TIME_LIMIT: Duration = Duration::from_secs(25 * 60);
+/// The first attempt and three retries.
+const ATTEMPTS_MAX: u32 = 4;
+/// Used where no setting says otherwise (DOCUMENT_RETRY_BASE).
+const RETRY_BASE: Duration = Duration::from_secs(60);
+
+/// The document to process, a row of `celeriac.documents`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessDocument {
+    pub document_id: i64,
+}
+
+/// Queue `documents`, four attempts, waits of up to 60, 120 and 240 seconds between them.
+pub fn policy() -> Policy {
+    Policy {
+        queue: crate::queues::documents(),
+        max_attempts: ATTEMPTS_MAX,
+        backoff: backoff(RETRY_BASE),
+        time_limit: TIME_LIMIT,
+        soft_time_limit: Some(SOFT_TIME_LIMIT),
+        ..Policy::default()
+    }
+}
+
+fn backoff(base: Duration) -> Backoff {
+    Backoff { base, factor: 2.0, max: base.saturating_mul(8), jitter: true }
+}
+
+/// What a finished job says of its document; the analysis itself is in the database only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Processed {
+    pub document_id: i64,
+    /// False: an earlier run had completed it, and this one called nobody.
+    pub fresh: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pages: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<i32>,
+}
+
+#[cfg(feature = "handlers")]
+impl celeriac_queue::Job for ProcessDocument {
+    const NAME: &'static str = NAME;
+    type State = Documents;
+    type Output = Processed;
+
+    fn policy() -> Policy {
+        policy()
+    }
+
+    async fn run(self, documents: Documents, ctx: celeriac_queue::JobContext) -> celeriac_queue::JobResult<Processed> {
+        run::run(self.document_id, &documents, &ctx).await
+    }
+
+    async fn on_terminal(
+        self,
+        documents: Documents,
+        _ctx: celeriac_queue::JobContext,
+        outcome: celeriac_queue::Outcome,
+    ) -> anyhow::Result<()> {
+        ending::close(self.document_id, &documents, &outcome).await
+    }
+}

@@ -1,0 +1,72 @@
+//! What `process_document` is given besides its arguments.
+
+use std::time::Duration;
+
+use celeriac_process::Settings;
+use celeriac_queue::Backoff;
+use sqlx::PgPool;
+
+use super::reader::ChildProgram;
+use crate::Services;
+use crate::crypt::FieldKeys;
+use crate::ledger::Ledger;
+use crate::openai::OpenAi;
+use crate::storage::Storage;
+
+/// The services and limits of document processing. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Documents {
+    pub pool: PgPool,
+    pub storage: Storage,
+    pub keys: FieldKeys,
+    pub ledger: Ledger,
+    pub openai: OpenAi,
+    pub limits: Limits,
+    pub backoff: Backoff,
+}
+
+/// What a document may be, and what reading it may cost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    pub bytes_max: u64,
+    pub pages_max: u32,
+    pub pixels_max: u64,
+    /// Address space of the process that parses the file.
+    pub child_memory_bytes: u64,
+    pub child_timeout: Duration,
+    pub child_program: ChildProgram,
+    /// Text given to the model, by the estimate that three bytes are at least a token.
+    pub input_tokens_max: u32,
+    /// Length of the model's answer.
+    pub output_tokens_max: u32,
+}
+
+impl Limits {
+    pub fn from_settings(settings: &Settings) -> Self {
+        let small = |name: &str| u32::try_from(settings.integer(name)).unwrap_or(u32::MAX);
+        Self {
+            bytes_max: settings.integer("DOCUMENT_BYTES_MAX"),
+            pages_max: small("DOCUMENT_PAGES_MAX"),
+            pixels_max: settings.integer("DOCUMENT_PIXELS_MAX"),
+            child_memory_bytes: settings.integer("DOCUMENT_CHILD_MEMORY"),
+            child_timeout: settings.duration("DOCUMENT_CHILD_TIMEOUT"),
+            child_program: ChildProgram::Itself,
+            input_tokens_max: small("OPENAI_INPUT_TOKENS_MAX"),
+            output_tokens_max: small("OPENAI_OUTPUT_TOKENS_MAX"),
+        }
+    }
+}
+
+impl Documents {
+    pub fn new(services: &Services) -> Self {
+        Self {
+            pool: services.pool.clone(),
+            storage: services.storage.clone(),
+            keys: services.keys.clone(),
+            ledger: Ledger::new(services.pool.clone(), services.keys.clone()),
+            openai: services.openai.clone(),
+            limits: services.document_limits.clone(),
+            backoff: super::backoff(services.document_retry_base),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What the model is asked to return, and what is kept of it.
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Texts longer than this are cut: a model that repeats itself shall not fill the database.
+const TEXT_CHARS_MAX: usize = 10_000;
+const LIST_ITEMS_MAX: usize = 100;
+
+/// The analysis of a document, as the web app finds it (encrypted) in `documents.ai_summary`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Analysis {
+    pub summary: String,
+    pub document_type: String,
+    pub key_points: Vec<String>,
+    pub dates: Vec<DatedFact>,
+    /// ISO 639-1.
+    pub language: String,
+    /// True: the document was longer than the model was given; the analysis is of its beginning.
+    #[serde(default)]
+    pub truncated: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatedFact {
+    pub date: String,
+    pub meaning: String,
+}
+
+/// Name of the schema on the wire.
+pub(super) const SCHEMA_NAME: &str = "document_analysis";
+
+/// The form the model must answer in: strict, so every property is required and no other is allowed.
+pub(super) fn schema() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["summary", "document_type", "key_points", "dates", "language"],
+        "properties": {
+            "summary": { "type": "string" },
+            "document_type": { "type": "string" },
+            "key_points": { "type": "array", "items": { "type": "string" } },
+            "dates": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "required": ["date", "meaning"],
+                    "properties": { "date": { "type": "string" }, "meaning": { "type": "string" } }
+                }
+            },
+            "language": { "type": "string" }
+        }
+    })
+}
+
+impl Analysis {
+    /// Checks an answer: the model's promise of a form is not taken on trust.
+    ///
+    /// # Errors
+    /// When it is not JSON of that form, or says nothing. The error quotes none of it.
+    pub(super) fn parse(answer: &str, truncated: bool) -> anyhow::Result<Self> {
+        let place = |error: serde_json::Error| anyhow::anyhow!("line {}, column {}", error.line(), error.column());
+        let mut analysis: Self = serde_json::from_str(answer).map_err(place).context("the answer is not of the form asked for")?;
+        anyhow::ensure!(!analysis.summary.trim().is_empty(), "the answer has an empty summary");
+        analysis.truncated = truncated;
+        analysis.key_points.truncate(LIST_ITEMS_MAX);
+        analysis.dates.truncate(LIST_ITEMS_MAX);
+        let texts = [&mut analysis.summary, &mut analysis.document_type, &mut analysis.language];
+        for text in texts.into_iter().chain(&mut analysis.key_points) {
+            cut(text);
+        }
+        for fact in &mut analysis.dates {
+            cut(&mut fact.date);
+            cut(&mut fact.meaning);
+        }
+        Ok(analysis)
+    }
+}
+
+fn cut(text: &mut String) {
+    if let Some((at, _)) = text.char_indices().nth(TEXT_CHARS_MAX) {
+        text.truncate(at);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_of_another_form_is_refused_without_being_quoted() {
+        for bad in ["I cannot", "{}", r#"{"summary":"secret","document_type":"a","key_points":"b","dates":[],"language":"en"}"#] {
+            let error = format!("{:#}", Analysis::parse(bad, false).unwrap_err());
+            assert!(!error.contains("secret") && !error.contains("cannot"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_schema_asks_for_exactly_what_is_kept() {
+        let fact = DatedFact { date: "2026-01-01".into(), meaning: "m".into() };
+        let (summary, document_type, language) = ("s".into(), "d".into(), "en".into());
+        let kept = Analysis { summary, document_type, key_points: vec![], dates: vec![fact], language, truncated: false };
+        let mut kept = serde_json::to_value(kept).unwrap();
+        kept.as_object_mut().unwrap().remove("truncated");
+        let names = |object: &Value| object.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&schema()["properties"]), names(&kept));
+        assert_eq!(names(&schema()["properties"]["dates"]["items"]["properties"]), names(&kept["dates"][0]));
+    }
+}

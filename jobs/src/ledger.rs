@@ -1,0 +1,280 @@
+//! The paid-call ledger: a committed row before money is spent, its answer committed right after, so that a retry does not pay again.
+//!
+//! ```text
+//!                      begin                 answered
+//!   (no row) ─────────▶ started ─────────────▶ answered ──▶ begin finds the stored answer
+//!                        │  ▲  ▲ begin: unknown outcome, repeated once
+//!                        │  └──┘
+//!                        │ refused, unusable
+//!                        └──────────────────▶ failed ─────▶ begin: called again
+//! ```
+//!
+//! A row left `started` says that nobody knows whether the provider was paid: the process died, or the line did. It is repeated once and
+//! counted; the second time a person decides (replaying the dead job is that decision, see [`Ledger::leave_to_a_person`]).
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+use crate::crypt::FieldKeys;
+
+/// What makes two calls the same call, whatever job makes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallKey {
+    pub subject: Subject,
+    /// What the call is for, as in `analyze`.
+    pub step: &'static str,
+    /// 0 for a call about the whole subject.
+    pub page: i32,
+    pub prompt_version: &'static str,
+    pub model: String,
+}
+
+/// What a call is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subject {
+    /// As in `document`.
+    pub kind: &'static str,
+    pub id: i64,
+}
+
+/// What the ledger says to a job that wants to make a call.
+#[derive(Debug)]
+pub enum Call {
+    /// Make it, and settle it with this permit.
+    Make(Permit),
+    /// It was made and paid for: here is the answer.
+    Answered(StoredAnswer),
+    /// Another job may be in the middle of it; ask again after that wait.
+    UnderWay(Duration),
+    /// Its outcome was lost twice: a person must decide.
+    LostTwice,
+}
+
+/// The right to make one call. It must be settled by [`Ledger::answered`], [`Ledger::unusable`], [`Ledger::refused`] or [`Ledger::lost`];
+/// dropped unsettled (a crash, a cancel) the outcome counts as unknown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permit {
+    row: i64,
+    /// Which call under this key it is; an older call that wakes up late cannot settle a newer one.
+    number: i32,
+    /// Whether an earlier call's outcome is unknown, so that this is the last try.
+    pub is_repeat: bool,
+}
+
+/// An answer as it was paid for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAnswer {
+    pub text: String,
+    pub model: String,
+    pub input_tokens: i32,
+    pub output_tokens: i32,
+}
+
+/// What a call cost, whether or not its answer is of use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paid {
+    pub model: String,
+    pub input_tokens: i32,
+    pub output_tokens: i32,
+    /// Millionths of a US dollar; `None` when the model has no known price.
+    pub cost_micro_usd: Option<i64>,
+    pub request_id: Option<String>,
+    pub latency: Duration,
+}
+
+/// The table `celeriac.paid_calls`. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    pool: PgPool,
+    keys: FieldKeys,
+}
+
+impl Ledger {
+    pub fn new(pool: PgPool, keys: FieldKeys) -> Self {
+        Self { pool, keys }
+    }
+
+    /// Asks for a call and, when it may be made, commits that it is about to be. `longest` is how long a call can take: a row that another
+    /// job started less than that ago is waited for.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer, or a stored answer cannot be decrypted.
+    pub async fn begin(&self, key: &CallKey, request_hash: &str, job_id: &str, longest: Duration) -> anyhow::Result<Call> {
+        let mut transaction = self.pool.begin().await?;
+        let inserted = sqlx::query_scalar!(
+            "insert into celeriac.paid_calls (subject_kind, subject_id, step, page, prompt_version, model, request_hash, job_id)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)
+             on conflict (subject_kind, subject_id, step, page, prompt_version, model) do nothing
+             returning id",
+            key.subject.kind,
+            key.subject.id,
+            key.step,
+            key.page,
+            key.prompt_version,
+            key.model,
+            request_hash,
+            job_id
+        )
+        .fetch_optional(&mut *transaction)
+        .await?;
+        if let Some(row) = inserted {
+            transaction.commit().await?;
+            return Ok(Call::Make(Permit { row, number: 1, is_repeat: false }));
+        }
+        let row = sqlx::query!(
+            r#"select id, state, calls, unknown_outcomes, request_hash, job_id, answer, answered_model, input_tokens, output_tokens,
+                      extract(epoch from clock_timestamp() - started_at)::float8 as "age_seconds!"
+               from celeriac.paid_calls
+               where subject_kind = $1 and subject_id = $2 and step = $3 and page = $4 and prompt_version = $5 and model = $6
+               for update"#,
+            key.subject.kind,
+            key.subject.id,
+            key.step,
+            key.page,
+            key.prompt_version,
+            key.model
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
+        let is_unknown = row.state == "started";
+        // An answer to another question (the file was replaced) is no answer to this one.
+        if let ("answered", Some(answer)) = (row.state.as_str(), &row.answer)
+            && row.request_hash == request_hash
+        {
+            return Ok(Call::Answered(StoredAnswer {
+                text: self.keys.decrypt(answer)?,
+                model: row.answered_model.unwrap_or_else(|| key.model.clone()),
+                input_tokens: row.input_tokens.unwrap_or(0),
+                output_tokens: row.output_tokens.unwrap_or(0),
+            }));
+        }
+        let age = Duration::try_from_secs_f64(row.age_seconds).unwrap_or_default();
+        if is_unknown && row.job_id != job_id && age < longest {
+            return Ok(Call::UnderWay(longest - age));
+        }
+        if is_unknown && row.unknown_outcomes >= 1 {
+            return Ok(Call::LostTwice);
+        }
+        let number = sqlx::query_scalar!(
+            "update celeriac.paid_calls
+             set state = 'started', calls = calls + 1, unknown_outcomes = unknown_outcomes + $2, request_hash = $3, job_id = $4,
+                 answer = null, error = null, started_at = clock_timestamp(), settled_at = null
+             where id = $1 returning calls",
+            row.id,
+            i32::from(is_unknown),
+            request_hash,
+            job_id
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(Call::Make(Permit { row: row.id, number, is_repeat: is_unknown }))
+    }
+
+    /// The provider answered, and the answer is of use. Call it before anything else is done with the answer.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn answered(&self, permit: &Permit, answer: &str, paid: &Paid) -> anyhow::Result<()> {
+        let answer = Some(self.keys.encrypt(answer));
+        self.settle(permit, Settlement { state: "answered", answer, paid: Some(paid), ..Settlement::default() }).await?;
+        Ok(())
+    }
+
+    /// The provider answered and is paid, but the answer is of no use. Returns how many such answers this call has had.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn unusable(&self, permit: &Permit, why: &str, paid: &Paid) -> anyhow::Result<i32> {
+        let settlement = Settlement { state: "failed", error: Some(why), paid: Some(paid), unusable: 1, ..Settlement::default() };
+        self.settle(permit, settlement).await
+    }
+
+    /// The provider said no, or was never reached: nothing was bought.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn refused(&self, permit: &Permit, why: &str) -> anyhow::Result<()> {
+        self.settle(permit, Settlement { state: "failed", error: Some(why), ..Settlement::default() }).await?;
+        Ok(())
+    }
+
+    /// The question was sent and its answer did not arrive: the outcome is unknown, as after a crash.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn lost(&self, permit: &Permit, why: &str) -> anyhow::Result<()> {
+        sqlx::query!(
+            "update celeriac.paid_calls set error = $3 where id = $1 and calls = $2 and state = 'started'",
+            permit.row,
+            permit.number,
+            why
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Called when the job of a subject is dead: calls whose outcome was lost twice may be made again, should a person replay the job.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn leave_to_a_person(&self, subject: Subject) -> anyhow::Result<()> {
+        sqlx::query!(
+            "update celeriac.paid_calls
+             set state = 'failed', unknown_outcomes = unknown_outcomes + 1, settled_at = now(),
+                 error = coalesce(error, 'the process ended before the answer was stored')
+             where subject_kind = $1 and subject_id = $2 and state = 'started' and unknown_outcomes >= 1",
+            subject.kind,
+            subject.id
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Returns how many unusable answers the call has had.
+    async fn settle(&self, permit: &Permit, settlement: Settlement<'_>) -> anyhow::Result<i32> {
+        let Settlement { state, answer, error, paid, unusable } = settlement;
+        let settled = sqlx::query_scalar!(
+            "update celeriac.paid_calls
+             set state = $3, answer = $4, error = $5, answered_model = $6, provider_request_id = $7, latency_ms = $8,
+                 input_tokens = case when $9::int is null then input_tokens else coalesce(input_tokens, 0) + $9 end,
+                 output_tokens = case when $10::int is null then output_tokens else coalesce(output_tokens, 0) + $10 end,
+                 cost_usd = case when $11::bigint is null then cost_usd else coalesce(cost_usd, 0) + $11 / 1000000.0 end,
+                 unusable_answers = unusable_answers + $12, settled_at = now()
+             where id = $1 and calls = $2 and state = 'started'
+             returning unusable_answers",
+            permit.row,
+            permit.number,
+            state,
+            answer,
+            error,
+            paid.map(|paid| paid.model.as_str()),
+            paid.and_then(|paid| paid.request_id.as_deref()),
+            paid.map(|paid| i64::try_from(paid.latency.as_millis()).unwrap_or(i64::MAX)),
+            paid.map(|paid| paid.input_tokens),
+            paid.map(|paid| paid.output_tokens),
+            paid.and_then(|paid| paid.cost_micro_usd),
+            unusable
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        if settled.is_none() {
+            tracing::warn!(call = permit.row, "a newer call has taken this one's place in the ledger; its answer is dropped");
+        }
+        Ok(settled.unwrap_or(unusable))
+    }
+}
+
+/// How a call ended.
+#[derive(Default)]
+struct Settlement<'a> {
+    state: &'static str,
+    /// Encrypted.
+    answer: Option<String>,
+    error: Option<&'a str>,
+    paid: Option<&'a Paid>,
+    unusable: i32,
+}

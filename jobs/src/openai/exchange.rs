@@ -1,0 +1,107 @@
+//! One HTTP exchange with the provider: sent once, and a refusal kept whole (status, headers, code) for the caller to judge.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_openai::error::OpenAIError;
+use async_openai::middleware::HttpRequestFactory;
+use chrono::Utc;
+use reqwest::Response;
+use serde::Deserialize;
+
+use super::retry_after::retry_after;
+
+/// A refusal's body is a short JSON object; a proxy's page may be anything.
+const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+
+/// The service that async-openai sends through. Made anew for each call, so that it can remember that call's headers.
+#[derive(Clone)]
+pub(super) struct Exchange {
+    http: reqwest::Client,
+    request_id: Arc<Mutex<Option<String>>>,
+}
+
+/// An answer that is not a success.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) status: u16,
+    /// `error.code`, or `error.type` without one; the message is left out as it may quote the request.
+    pub(super) code: Option<String>,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OpenAI answered with status {} ({})", self.status, self.code.as_deref().unwrap_or("no code"))
+    }
+}
+
+impl Error for Refused {}
+
+impl Exchange {
+    pub(super) fn new(http: reqwest::Client) -> Self {
+        Self { http, request_id: Arc::default() }
+    }
+
+    /// The provider's name for the exchange, once it has answered.
+    pub(super) fn request_id(&self) -> Option<String> {
+        self.request_id.lock().ok()?.clone()
+    }
+
+    async fn send(self, request: HttpRequestFactory) -> Result<Response, OpenAIError> {
+        let response = self.http.execute(request.build().await?).await?;
+        let header = response.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+        if let (Some(id), Ok(mut kept)) = (header, self.request_id.lock()) {
+            *kept = Some(id.chars().take(200).collect());
+        }
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(OpenAIError::Boxed(Box::new(refused(response).await)))
+    }
+}
+
+impl tower::Service<HttpRequestFactory> for Exchange {
+    type Response = Response;
+    type Error = OpenAIError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, OpenAIError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), OpenAIError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: HttpRequestFactory) -> Self::Future {
+        Box::pin(self.clone().send(request))
+    }
+}
+
+async fn refused(mut response: Response) -> Refused {
+    #[derive(Deserialize)]
+    struct Body {
+        error: ErrorBody,
+    }
+    #[derive(Deserialize)]
+    struct ErrorBody {
+        code: Option<String>,
+        #[serde(rename = "type")]
+        kind: Option<String>,
+    }
+    let status = response.status().as_u16();
+    let retry_after = retry_after(response.headers(), Utc::now());
+    let mut body = Vec::new();
+    // Whatever of the body does not arrive or is not ours changes nothing: the status has decided.
+    while let Ok(Some(piece)) = response.chunk().await {
+        body.extend_from_slice(&piece);
+        if body.len() > REFUSAL_BYTES_MAX {
+            break;
+        }
+    }
+    let error = serde_json::from_slice::<Body>(&body).ok().map(|body| body.error);
+    let code = error.and_then(|error| error.code.or(error.kind)).map(|code| code.chars().take(100).collect());
+    Refused { status, code, retry_after }
+}

@@ -1,0 +1,97 @@
+//! The one way to OpenAI: every call of every job goes through [`OpenAi::ask`], is made once, and ends in one of the [`Outcome`]s.
+//!
+//! async-openai builds and reads the wire format (Responses API); the HTTP exchange is ours (`exchange.rs`), because the library's own
+//! retries behind the caller's back and hides status and headers of a refusal. Retrying belongs to the queue, paying to the ledger.
+
+mod exchange;
+mod outcome;
+mod prices;
+mod question;
+mod reading;
+mod retry_after;
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use async_openai::Client;
+use async_openai::config::OpenAIConfig;
+use secrecy::{ExposeSecret, SecretString};
+
+use exchange::Exchange;
+pub use outcome::{Outcome, Usage};
+pub use prices::cost_micro_usd;
+pub use question::{Part, Question};
+
+/// An address that does not answer at all is known after this long.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where and as whom to ask.
+#[derive(Clone)]
+pub struct OpenAiConfig {
+    /// As in `https://api.openai.com/v1`.
+    pub base_url: String,
+    pub api_key: SecretString,
+    pub model: String,
+    /// For the whole exchange, the answer's last byte included.
+    pub timeout: Duration,
+}
+
+/// The gateway. Cheap to clone; clones share their connections.
+#[derive(Clone)]
+pub struct OpenAi {
+    http: reqwest::Client,
+    config: OpenAIConfig,
+    model: String,
+    timeout: Duration,
+}
+
+impl fmt::Debug for OpenAi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenAi").field("model", &self.model).field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
+
+impl OpenAi {
+    /// # Errors
+    /// When the HTTP client cannot be set up (no certificate store, for one).
+    pub fn new(config: OpenAiConfig) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(config.timeout)
+            // A redirect would carry a document, and the key, to another host.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .context("setting up the HTTP client for OpenAI")?;
+        let wire = OpenAIConfig::new().with_api_base(config.base_url.trim_end_matches('/')).with_api_key(config.api_key.expose_secret());
+        Ok(Self { http, config: wire, model: config.model, timeout: config.timeout })
+    }
+
+    /// The model that is asked.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// The longest that one call can take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Asks once. What happened is the outcome; there is no other error.
+    pub async fn ask(&self, question: &Question) -> Outcome {
+        let started = Instant::now();
+        let exchange = Exchange::new(self.http.clone());
+        let client = Client::build(self.http.clone(), self.config.clone()).with_http_service(exchange.clone());
+        let answered = client.responses().create(question.to_wire(&self.model)).await;
+        let latency = started.elapsed();
+        let outcome = reading::classify(answered, exchange.request_id(), latency);
+        tracing::info!(
+            outcome = outcome.name(),
+            model = %self.model,
+            request_id = exchange.request_id().as_deref(),
+            duration_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
+            "asked OpenAI"
+        );
+        outcome
+    }
+}

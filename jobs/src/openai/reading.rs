@@ -1,0 +1,99 @@
+//! From what came back to an [`Outcome`].
+
+use std::time::Duration;
+
+use async_openai::error::OpenAIError;
+use async_openai::types::responses::{OutputItem, OutputMessageContent, Response, ResponseErrorCode, Status};
+
+use super::exchange::Refused;
+use super::outcome::{Outcome, Usage};
+
+pub(super) fn classify(answered: Result<Response, OpenAIError>, request_id: Option<String>, latency: Duration) -> Outcome {
+    match answered {
+        Ok(response) => of_response(&response, request_id, latency),
+        Err(OpenAIError::Boxed(error)) => match error.downcast::<Refused>() {
+            Ok(refused) => of_refusal(*refused),
+            Err(other) => Outcome::Cut { why: other.to_string() },
+        },
+        Err(OpenAIError::Reqwest(error)) => of_transport(&error),
+        // These quote the body or the request; only the fact is passed on.
+        Err(OpenAIError::JSONDeserialize(..)) => Outcome::Unreadable { status: 200 },
+        Err(OpenAIError::InvalidArgument(_)) => Outcome::BadRequest { status: 0, code: Some("not_sent".to_owned()) },
+        Err(_) => Outcome::Unreadable { status: 200 },
+    }
+}
+
+fn of_response(response: &Response, request_id: Option<String>, latency: Duration) -> Outcome {
+    let tokens = response.usage.as_ref();
+    let usage = Usage {
+        model: response.model.clone(),
+        input_tokens: tokens.map_or(0, |tokens| tokens.input_tokens),
+        output_tokens: tokens.map_or(0, |tokens| tokens.output_tokens),
+        request_id,
+        latency,
+    };
+    match response.status {
+        Status::Incomplete => {
+            let reason = response.incomplete_details.as_ref().map_or("unknown", |details| details.reason.as_str()).to_owned();
+            return Outcome::Incomplete { reason, usage };
+        }
+        Status::Failed => {
+            return match response.error.as_ref().map(|error| &error.code) {
+                Some(ResponseErrorCode::RateLimitExceeded) => Outcome::RateLimited { retry_after: None },
+                None | Some(ResponseErrorCode::ServerError) => Outcome::ServerError { status: 200, retry_after: None },
+                Some(code) => Outcome::BadRequest { status: 200, code: Some(format!("{code:?}")) },
+            };
+        }
+        Status::Completed => {}
+        // A synchronous call ends in none of these.
+        Status::InProgress | Status::Cancelled | Status::Queued => return Outcome::Unreadable { status: 200 },
+    }
+    if refused(response) {
+        return Outcome::Refusal { usage };
+    }
+    match response.output_text() {
+        Some(text) if serde_json::from_str::<serde_json::Value>(&text).is_ok_and(|value| value.is_object()) => {
+            Outcome::Answer { text, usage }
+        }
+        _ => Outcome::InvalidJson { usage },
+    }
+}
+
+fn refused(response: &Response) -> bool {
+    response.output.iter().any(|item| match item {
+        OutputItem::Message(message) => message.content.iter().any(|content| matches!(content, OutputMessageContent::Refusal(_))),
+        _ => false,
+    })
+}
+
+fn of_refusal(refused: Refused) -> Outcome {
+    let Refused { status, code, retry_after } = refused;
+    match (status, code.as_deref()) {
+        (_, Some("insufficient_quota" | "billing_hard_limit_reached")) | (402, _) => Outcome::QuotaExhausted,
+        (401 | 403, _) => Outcome::Unauthorized { status },
+        (_, Some("model_not_found")) => Outcome::ModelNotFound,
+        (429, _) => Outcome::RateLimited { retry_after },
+        (400..=499, _) => Outcome::BadRequest { status, code },
+        _ => Outcome::ServerError { status, retry_after },
+    }
+}
+
+fn of_transport(error: &reqwest::Error) -> Outcome {
+    // The address is a setting and may carry a password; the causes do not repeat it.
+    let why = {
+        let mut why = String::new();
+        let mut cause = std::error::Error::source(error);
+        while let Some(error) = cause {
+            why = error.to_string();
+            cause = error.source();
+        }
+        why
+    };
+    if error.is_connect() || error.is_builder() {
+        Outcome::ConnectionFailed { why }
+    } else if error.is_timeout() {
+        Outcome::Timeout
+    } else {
+        Outcome::Cut { why }
+    }
+}

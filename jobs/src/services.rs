@@ -1,0 +1,45 @@
+//! The services that jobs call, built once a process.
+
+use std::time::Duration;
+
+use celeriac_process::Settings;
+use sqlx::PgPool;
+
+use crate::crypt::FieldKeys;
+use crate::documents::Limits;
+use crate::openai::{OpenAi, OpenAiConfig};
+use crate::storage::Storage;
+
+/// Everything a job of ours may need. Cheap to clone; each job takes its part (its `State`).
+#[derive(Debug, Clone)]
+pub struct Services {
+    pub pool: PgPool,
+    // Documents.
+    pub storage: Storage,
+    pub keys: FieldKeys,
+    pub openai: OpenAi,
+    pub document_limits: Limits,
+    pub document_retry_base: Duration,
+}
+
+impl Services {
+    /// From the settings of a worker. Opens what is local (the media folder, the keys); calls nobody.
+    ///
+    /// # Errors
+    /// When a setting names something that is not there or cannot be used.
+    pub fn from_settings(settings: &Settings, pool: PgPool) -> anyhow::Result<Self> {
+        Ok(Self {
+            pool,
+            storage: Storage::local(&settings.path("MEDIA_ROOT"))?,
+            keys: FieldKeys::new(&settings.list("FIELD_ENCRYPTION_KEYS"))?,
+            openai: OpenAi::new(OpenAiConfig {
+                base_url: settings.text("OPENAI_BASE_URL").to_owned(),
+                api_key: settings.secret("OPENAI_API_KEY"),
+                model: settings.text("OPENAI_MODEL").to_owned(),
+                timeout: settings.duration("OPENAI_TIMEOUT"),
+            })?,
+            document_limits: Limits::from_settings(settings),
+            document_retry_base: settings.duration("DOCUMENT_RETRY_BASE"),
+        })
+    }
+}
