@@ -8,7 +8,7 @@ local ids = {}
 for i = 2, #ARGV, 5 do ids[#ids + 1] = ARGV[i] end
 local owners = call('HMGET', leases, unpack(ids))
 
-local replies, won, gone, kept, records = {}, {}, {}, {}, {}
+local replies, won, gone, kept, records, remembered = {}, {}, {}, {}, {}, {}
 for i, id in ipairs(ids) do
   local at = 2 + (i - 1) * 5
   if owners[i] ~= ARGV[at + 1] then
@@ -17,7 +17,10 @@ for i, id in ipairs(ids) do
     replies[i] = 1
     won[#won + 1] = id
     local keep_ms, remember_ms, outcome = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), ARGV[at + 4]
-    if remember_ms > 0 then call('ZADD', seen, now + remember_ms, id) end
+    if remember_ms > 0 then
+      remembered[#remembered + 1] = now + remember_ms
+      remembered[#remembered + 1] = id
+    end
     if keep_ms > 0 then
       kept[#kept + 1] = now + keep_ms
       kept[#kept + 1] = id
@@ -30,8 +33,10 @@ for i, id in ipairs(ids) do
 end
 if #won == 0 then return replies end
 
+-- The first write is one that Redis always allows, or finished work could not be settled when its memory is full, and none would get free.
 call('HDEL', leases, unpack(won))
 call('ZREM', running, unpack(won))
+if #remembered > 0 then call('ZADD', seen, unpack(remembered)) end
 call('HINCRBY', stats, 'finished', #won)
 -- What only some jobs have costs one look a batch when nobody has it.
 if call('EXISTS', waited) == 1 then
