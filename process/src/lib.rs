@@ -11,5 +11,5 @@ mod table;
 pub mod telemetry;
 
 pub use kind::{Duration, Kind};
-pub use settings::{SettingErrors, Settings};
+pub use settings::{SettingErrors, Settings, Usable};
 pub use table::{Process, SETTINGS, Setting, markdown_table};

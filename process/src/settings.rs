@@ -40,20 +40,41 @@ impl fmt::Display for SettingErrors {
     }
 }
 
+/// The settings that can be used, and a sentence for each that cannot.
+#[derive(Debug, Clone)]
+pub struct Usable {
+    pub settings: Settings,
+    pub sentences: Vec<String>,
+}
+
+impl Usable {
+    fn into_result(self) -> Result<Settings, SettingErrors> {
+        if self.sentences.is_empty() { Ok(self.settings) } else { Err(SettingErrors { sentences: self.sentences }) }
+    }
+}
+
 impl Settings {
     /// From the environment; in a working folder with a `.env` file, also from there (the environment wins).
     ///
     /// # Errors
     /// [`SettingErrors`] with every missing or wrong setting of that process, and a `.env` file that cannot be read.
     pub fn load(process: Process) -> Result<Self, SettingErrors> {
-        let from_file = match dotenvy::from_path_iter(".env") {
-            Err(error) if error.not_found() => Vec::new(),
-            Err(error) => return Err(SettingErrors { sentences: vec![format!(".env cannot be read: {error}")] }),
-            Ok(pairs) => pairs
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|error| SettingErrors { sentences: vec![format!(".env is not a list of NAME=value lines: {error}")] })?,
+        Self::load_usable(process).into_result()
+    }
+
+    /// As [`Settings::load`], but keeps what can be used beside the mistakes: for a check that goes on to test the rest.
+    pub fn load_usable(process: Process) -> Usable {
+        let (from_file, fault) = match dotenvy::from_path_iter(".env") {
+            Err(error) if error.not_found() => (Vec::new(), None),
+            Err(error) => (Vec::new(), Some(format!(".env cannot be read: {error}"))),
+            Ok(pairs) => match pairs.collect::<Result<Vec<_>, _>>() {
+                Ok(pairs) => (pairs, None),
+                Err(error) => (Vec::new(), Some(format!(".env is not a list of NAME=value lines: {error}"))),
+            },
         };
-        Self::from_pairs(process, from_file.into_iter().chain(std::env::vars()))
+        let mut read = Self::read(process, from_file.into_iter().chain(std::env::vars()));
+        read.sentences.splice(0..0, fault);
+        read
     }
 
     /// From given pairs; later ones win. For tests and for programs with a configuration of their own.
@@ -61,6 +82,10 @@ impl Settings {
     /// # Errors
     /// As [`Settings::load`].
     pub fn from_pairs(process: Process, pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, SettingErrors> {
+        Self::read(process, pairs).into_result()
+    }
+
+    fn read(process: Process, pairs: impl IntoIterator<Item = (String, String)>) -> Usable {
         // An empty value means unset: that is how shells and compose files write it.
         let given: BTreeMap<String, String> = pairs.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
         let mut values = BTreeMap::new();
@@ -80,7 +105,7 @@ impl Settings {
                 None => {}
             }
         }
-        if sentences.is_empty() { Ok(Self { values }) } else { Err(SettingErrors { sentences }) }
+        Usable { settings: Self { values }, sentences }
     }
 
     /// The value of a setting that has a default or is needed.

@@ -191,6 +191,12 @@ impl Inspector {
         Err(Error::NoSuchJob { queue: QueueName::default(), id: id.clone() })
     }
 
+    /// How many of a queue's dead jobs were buried at that moment or later.
+    pub async fn dead_since(&self, queue: &QueueName, since: Millis) -> Result<u64, Error> {
+        let dead = self.connection.namespace().queue(queue).get(Key::Dead).to_owned();
+        Ok(redis::cmd("ZCOUNT").arg(dead).arg(since).arg("+inf").query_async(&mut self.connection.shared()).await?)
+    }
+
     /// Which of these ids a queue knows in any state, one answer an id.
     pub async fn known(&self, queue: &QueueName, ids: &[JobId]) -> Result<Vec<bool>, Error> {
         if ids.is_empty() {
