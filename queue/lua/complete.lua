@@ -53,7 +53,7 @@ if call('EXISTS', tries) == 1 then
   call('HDEL', tries, unpack(won))
 end
 if call('EXISTS', progress) == 1 then call('HDEL', progress, unpack(won)) end
-if call('EXISTS', cancels) == 1 then call('SREM', cancels, unpack(won)) end
+if call('EXISTS', cancels) == 1 then call('HDEL', cancels, unpack(won)) end
 if #gone > 0 then
   call('HDEL', jobs, unpack(gone))
   if call('EXISTS', priorities) == 1 then call('HDEL', priorities, unpack(gone)) end

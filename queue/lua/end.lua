@@ -1,24 +1,40 @@
 --[[ end (fragment): what every terminal move shares. Needs keys.lua. ]]
 
+-- The records of cancelled and expired jobs are kept for a day.
+local KEEP_ENDED_MS = 86400000
+
 -- Forgets what only a living job has, and answers who waits for its end.
 local function close(id, outcome)
   call('HDEL', tries, id)
   call('HDEL', progress, id)
-  call('SREM', cancels, id)
+  call('HDEL', cancels, id)
   if call('SREM', waited, id) == 1 then call('PUBLISH', ended_channel, id .. '\n' .. outcome) end
-end
-
--- Ends a job as finished, cancelled or expired and keeps its record until keep_ms from now.
-local function finish(id, outcome, keep_ms)
-  call('ZADD', finished, now + keep_ms, id)
-  call('HSET', outcomes, id, outcome)
-  close(id, outcome)
 end
 
 -- Ends a job that no handler ended: a worker will run its on_terminal for the notice.
 local function notify(id)
   call('ZADD', notices, now, id)
   wake_one()
+end
+
+-- Ends a job as cancelled or expired.
+local function finish(id, outcome)
+  call('ZADD', finished, now + KEEP_ENDED_MS, id)
+  call('HSET', outcomes, id, outcome)
+  close(id, outcome)
+  notify(id)
+end
+
+local function cancel(id, outcome)
+  call('HINCRBY', stats, 'cancelled', 1)
+  finish(id, outcome)
+end
+
+-- Ends a job whose cancellation was asked for while it ran, in the words of who asked; false when nobody did.
+local function cancel_if_asked(id)
+  local outcome = call('HGET', cancels, id)
+  if outcome then cancel(id, outcome) end
+  return outcome ~= false
 end
 
 -- Buries a job: kept as dead until a person requeues or deletes it, or it is pruned.

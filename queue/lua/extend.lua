@@ -13,7 +13,7 @@ for i = 2, #ARGV, 2 do
   local reply = held(id, ARGV[i + 1])
   if reply == HELD then
     call('ZADD', running, 'XX', expires, id)
-    if asked and call('SISMEMBER', cancels, id) == 1 then reply = 2 end
+    if asked and call('HEXISTS', cancels, id) == 1 then reply = 2 end
   end
   replies[#replies + 1] = reply
 end

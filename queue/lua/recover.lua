@@ -2,7 +2,7 @@
      What a lease is worth after an outage is for touch.lua to say, which comes before. ]]
 local RECOVER_MAX = 100
 
-local function lost_outcome(id, losses)
+local function lost_outcome(losses)
   return cjson.encode({ state = 'dead', kind = 'poison', at = now,
     reason = 'its worker died or fell silent ' .. losses .. ' times while running it; it is not tried again' })
 end
@@ -17,13 +17,10 @@ local function recover(losses_max)
     call('HINCRBY', stats, 'recovered', 1)
     call('RPUSH', history .. ':' .. id, cjson.encode({ at = now, worker = token or '', error = 'the worker died or fell silent' }))
     call('LTRIM', history .. ':' .. id, -20, -1)
-    if call('SISMEMBER', cancels, id) == 1 then
-      call('HINCRBY', stats, 'cancelled', 1)
-      finish(id, cjson.encode({ state = 'cancelled', at = now, reason = 'cancelled while its worker died' }), 86400000)
-      notify(id)
-    elseif losses >= losses_max then
-      bury(id, lost_outcome(id, losses))
-    else
+    local cancelled = cancel_if_asked(id)
+    if not cancelled and losses >= losses_max then
+      bury(id, lost_outcome(losses))
+    elseif not cancelled then
       call('HSET', tries, id, attempts .. ' ' .. losses .. ' ' .. snoozes)
       call('LPUSH', ready_list(id), id)
     end

@@ -1,6 +1,6 @@
---[[ release: put claimed jobs back unrun, at the head of their lists. Called by Consumer::release when a worker stops. Joined: keys, held.
+--[[ release: put claimed jobs back unrun, at the head of their lists. Called by Consumer::release when a worker stops. Joined: keys, end, held.
      ARGV two values a job: id, token
-     Returns  per job: 1 ready again | -1 missing | -2 lease held by another worker
+     Returns  per job: 1 ready again | 2 cancelled, as somebody had asked | -1 missing | -2 lease held by another worker
      Retry-safe: yes, a second call finds no lease. The delivery is not counted. ]]
 local replies, released = {}, false
 -- The last one goes to the head first, so that they come out in the order they came in.
@@ -9,8 +9,12 @@ for i = #ARGV - 1, 1, -2 do
   local reply = held(id, ARGV[i + 1])
   if reply == HELD then
     unlease(id)
-    call('LPUSH', ready_list(id), id)
-    released = true
+    if cancel_if_asked(id) then
+      reply = 2
+    else
+      call('LPUSH', ready_list(id), id)
+      released = true
+    end
   end
   replies[(i + 1) / 2] = reply
 end

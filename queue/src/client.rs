@@ -16,8 +16,6 @@ use crate::{
 const BATCH_MAX: usize = 500;
 /// How long an id chosen by the caller is remembered after the job's end.
 const REMEMBER: Duration = Duration::from_secs(24 * 3600);
-/// How long the record of a cancelled or expired job is kept.
-pub(crate) const KEEP_ENDED: Duration = Duration::from_secs(24 * 3600);
 
 /// A cheap-to-clone handle for enqueueing from code.
 #[derive(Clone)]
@@ -208,8 +206,7 @@ impl Client {
     /// [`Error::NoSuchJob`], [`Error::Redis`].
     pub async fn cancel(&self, queue: &QueueName, id: &JobId, by: &str) -> Result<Cancelled, Error> {
         let outcome = Outcome::new(State::Cancelled, wall_clock_ms()).because("asked", format!("cancelled by {by}"));
-        let keep_ms = KEEP_ENDED.as_millis() as u64;
-        match scripts::cancel(&self.connection, &self.keys(queue), id, &outcome.to_json(), keep_ms).await? {
+        match scripts::cancel(&self.connection, &self.keys(queue), id, &outcome.to_json()).await? {
             CancelReply::Cancelled => Ok(Cancelled::Cancelled),
             CancelReply::Asked => Ok(Cancelled::Asked),
             CancelReply::AlreadyEnded => Ok(Cancelled::AlreadyEnded),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use crate::client::{KEEP_ENDED, wall_clock_ms};
+use crate::client::wall_clock_ms;
 use crate::keys::{Key, QueueKeys};
 use crate::scripts::{self, ClaimArgs, Completion, Held, PruneArgs};
 use crate::{Attempt, Client, Connection, Envelope, Error, JobId, Millis, Outcome, QueueName, State, Tries, WorkerId};
@@ -197,13 +197,13 @@ impl Consumer {
     /// The attempt failed; the job is due again after `delay`.
     pub async fn retry(&self, id: &JobId, token: &str, delay: Duration, error: &str) -> Result<Settled, Error> {
         let attempt = self.attempt(error);
-        let held = scripts::retry(&self.connection, &self.keys, id, token, delay.as_millis() as u64, &attempt, &self.cancelled()).await?;
+        let held = scripts::retry(&self.connection, &self.keys, id, token, delay.as_millis() as u64, &attempt).await?;
         Ok(held.into())
     }
 
     /// The slot is given back; the job is due again after `delay`, with no attempt spent.
     pub async fn snooze(&self, id: &JobId, token: &str, delay: Duration) -> Result<Settled, Error> {
-        let held = scripts::snooze(&self.connection, &self.keys, id, token, delay.as_millis() as u64, &self.cancelled()).await?;
+        let held = scripts::snooze(&self.connection, &self.keys, id, token, delay.as_millis() as u64).await?;
         Ok(held.into())
     }
 
@@ -217,16 +217,17 @@ impl Consumer {
     /// The job was claimed past its deadline: dropped unrun.
     pub async fn expire(&self, id: &JobId, token: &str) -> Result<Settled, Error> {
         let outcome = Outcome::new(State::Expired, wall_clock_ms()).because("expired", "not started before its deadline");
-        Ok(scripts::expire(&self.connection, &self.keys, id, token, &outcome.to_json(), KEEP_ENDED.as_millis() as u64).await?.into())
+        Ok(scripts::expire(&self.connection, &self.keys, id, token, &outcome.to_json()).await?.into())
     }
 
-    /// The held job is cancelled.
+    /// The held job is cancelled; with the given reason, unless somebody had asked for it with another.
     pub async fn cancel(&self, id: &JobId, token: &str, reason: &str) -> Result<Settled, Error> {
         let outcome = Outcome::new(State::Cancelled, wall_clock_ms()).because("asked", reason);
-        Ok(scripts::cancel_held(&self.connection, &self.keys, id, token, &outcome.to_json(), KEEP_ENDED.as_millis() as u64).await?.into())
+        Ok(scripts::cancel_held(&self.connection, &self.keys, id, token, &outcome.to_json()).await?.into())
     }
 
-    /// Puts claimed jobs back unrun at the head of their lists, in their order; the deliveries are not counted.
+    /// Puts claimed jobs back unrun at the head of their lists, in their order; the deliveries are not counted. Those whose cancellation
+    /// was asked for are cancelled instead.
     pub async fn release(&self, leases: &[(JobId, String)]) -> Result<Vec<Settled>, Error> {
         let mut settled = Vec::with_capacity(leases.len());
         // The last part first: each goes to the head.
@@ -260,9 +261,5 @@ impl Consumer {
 
     fn attempt(&self, error: &str) -> String {
         Attempt::new(wall_clock_ms(), self.worker.as_str(), error).to_json()
-    }
-
-    fn cancelled(&self) -> String {
-        Outcome::new(State::Cancelled, wall_clock_ms()).because("asked", "cancelled while it was running").to_json()
     }
 }

@@ -130,7 +130,7 @@ impl Inspector {
         let mut pipe = redis::pipe();
         pipe.hget(keys.get(Key::Jobs), name).zscore(keys.get(Key::Scheduled), name).zscore(keys.get(Key::Running), name);
         pipe.hget(keys.get(Key::Leases), name).hget(keys.get(Key::Tries), name).hget(keys.get(Key::Priorities), name);
-        pipe.hget(keys.get(Key::Outcomes), name).sismember(keys.get(Key::Cancels), name).hget(keys.get(Key::Progress), name);
+        pipe.hget(keys.get(Key::Outcomes), name).hexists(keys.get(Key::Cancels), name).hget(keys.get(Key::Progress), name);
         pipe.lrange(keys.history_of(id), 0, -1);
         type Parts = (
             Option<Vec<u8>>,

@@ -80,7 +80,7 @@ pub(crate) enum Key {
     Notices,
     /// `…:ghosts` (set: cancelled ids that still stand in a ready list)
     Ghosts,
-    /// `…:cancels` (set: running ids whose end was asked for)
+    /// `…:cancels` (hash: running id whose end was asked for → outcome JSON in the words of who asked)
     Cancels,
     /// `…:progress` (hash: job id → progress JSON)
     Progress,

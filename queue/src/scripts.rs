@@ -23,7 +23,7 @@ static SNOOZE: LazyLock<Script> = script!("keys", "end", "held", "snooze");
 static BURY: LazyLock<Script> = script!("keys", "end", "held", "bury");
 static EXPIRE: LazyLock<Script> = script!("keys", "end", "held", "expire");
 static CANCEL: LazyLock<Script> = script!("keys", "end", "held", "cancel");
-static RELEASE: LazyLock<Script> = script!("keys", "held", "release");
+static RELEASE: LazyLock<Script> = script!("keys", "end", "held", "release");
 static REQUEUE: LazyLock<Script> = script!("keys", "requeue");
 static PRUNE: LazyLock<Script> = script!("keys", "prune");
 
@@ -216,20 +216,12 @@ pub(crate) async fn retry(
     token: &str,
     delay_ms: u64,
     attempt: &str,
-    cancelled: &str,
 ) -> Result<Held, Error> {
-    Call::new("retry", &RETRY, keys).arg(id.as_str()).arg(token).arg(delay_ms).arg(attempt).arg(cancelled).held(connection).await
+    Call::new("retry", &RETRY, keys).arg(id.as_str()).arg(token).arg(delay_ms).arg(attempt).held(connection).await
 }
 
-pub(crate) async fn snooze(
-    connection: &Connection,
-    keys: &QueueKeys,
-    id: &JobId,
-    token: &str,
-    delay_ms: u64,
-    cancelled: &str,
-) -> Result<Held, Error> {
-    Call::new("snooze", &SNOOZE, keys).arg(id.as_str()).arg(token).arg(delay_ms).arg(cancelled).held(connection).await
+pub(crate) async fn snooze(connection: &Connection, keys: &QueueKeys, id: &JobId, token: &str, delay_ms: u64) -> Result<Held, Error> {
+    Call::new("snooze", &SNOOZE, keys).arg(id.as_str()).arg(token).arg(delay_ms).held(connection).await
 }
 
 pub(crate) async fn bury(
@@ -243,15 +235,8 @@ pub(crate) async fn bury(
     Call::new("bury", &BURY, keys).arg(id.as_str()).arg(token).arg(outcome).arg(attempt).held(connection).await
 }
 
-pub(crate) async fn expire(
-    connection: &Connection,
-    keys: &QueueKeys,
-    id: &JobId,
-    token: &str,
-    outcome: &str,
-    keep_ms: u64,
-) -> Result<Held, Error> {
-    Call::new("expire", &EXPIRE, keys).arg(id.as_str()).arg(token).arg(outcome).arg(keep_ms).held(connection).await
+pub(crate) async fn expire(connection: &Connection, keys: &QueueKeys, id: &JobId, token: &str, outcome: &str) -> Result<Held, Error> {
+    Call::new("expire", &EXPIRE, keys).arg(id.as_str()).arg(token).arg(outcome).held(connection).await
 }
 
 /// What a cancellation from outside found.
@@ -263,14 +248,8 @@ pub(crate) enum CancelReply {
     Missing,
 }
 
-pub(crate) async fn cancel(
-    connection: &Connection,
-    keys: &QueueKeys,
-    id: &JobId,
-    outcome: &str,
-    keep_ms: u64,
-) -> Result<CancelReply, Error> {
-    let call = Call::new("cancel", &CANCEL, keys).arg(id.as_str()).arg("").arg(outcome).arg(keep_ms);
+pub(crate) async fn cancel(connection: &Connection, keys: &QueueKeys, id: &JobId, outcome: &str) -> Result<CancelReply, Error> {
+    let call = Call::new("cancel", &CANCEL, keys).arg(id.as_str()).arg("").arg(outcome);
     match call.number(connection).await? {
         1 => Ok(CancelReply::Cancelled),
         2 => Ok(CancelReply::Asked),
@@ -280,15 +259,8 @@ pub(crate) async fn cancel(
     }
 }
 
-pub(crate) async fn cancel_held(
-    connection: &Connection,
-    keys: &QueueKeys,
-    id: &JobId,
-    token: &str,
-    outcome: &str,
-    keep_ms: u64,
-) -> Result<Held, Error> {
-    Call::new("cancel", &CANCEL, keys).arg(id.as_str()).arg(token).arg(outcome).arg(keep_ms).held(connection).await
+pub(crate) async fn cancel_held(connection: &Connection, keys: &QueueKeys, id: &JobId, token: &str, outcome: &str) -> Result<Held, Error> {
+    Call::new("cancel", &CANCEL, keys).arg(id.as_str()).arg(token).arg(outcome).held(connection).await
 }
 
 pub(crate) async fn release(connection: &Connection, keys: &QueueKeys, leases: &[(JobId, String)]) -> Result<Vec<Held>, Error> {
