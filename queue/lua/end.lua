@@ -3,8 +3,17 @@
 -- The records of cancelled and expired jobs are kept for a day.
 local KEEP_ENDED_MS = 86400000
 
+-- Remembers an id that its caller chose, so that to enqueue it again is without effect also when its record is gone. Only a header may
+-- say so, and in its texts a quote is escaped: this finds nothing else. (To complete, the worker says it.)
+local function remember(id)
+  local header = string.match(call('HGET', jobs, id) or '', '^[^\n]*')
+  local remember_ms = string.match(header, '"remember_ms":(%d+)')
+  if remember_ms then call('ZADD', seen, now + remember_ms, id) end
+end
+
 -- Forgets what only a living job has, and answers who waits for its end.
 local function close(id, outcome)
+  remember(id)
   call('HDEL', tries, id)
   call('HDEL', progress, id)
   call('HDEL', cancels, id)
