@@ -3,7 +3,7 @@
 use celeriac_queue::Policy;
 use serde_json::{Value, json};
 
-use crate::documents;
+use crate::{backup, documents, licenses, renewals};
 
 /// What there is to know about a job before enqueueing it.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,10 +19,36 @@ pub struct JobInfo {
 
 /// Every job of this crate.
 pub fn catalog() -> Vec<JobInfo> {
-    vec![JobInfo {
-        name: documents::NAME,
-        policy: documents::policy(),
-        summary: "Reads an uploaded document, has it analyzed by OpenAI and saves the result.",
-        example: json!({ "document_id": 1 }),
-    }]
+    vec![
+        JobInfo {
+            name: documents::NAME,
+            policy: documents::policy(),
+            summary: "Reads an uploaded document, has it analyzed by OpenAI and saves the result.",
+            example: json!({ "document_id": 1 }),
+        },
+        JobInfo {
+            name: licenses::NAME,
+            policy: licenses::policy(),
+            summary: "Ends the service of trials and plans whose time is up.",
+            example: json!({ "dry_run": false }),
+        },
+        JobInfo {
+            name: renewals::NAME,
+            policy: renewals::policy(),
+            summary: "Charges the subscriptions that are due, each once per period.",
+            example: json!({ "dry_run": false }),
+        },
+        JobInfo {
+            name: backup::BACKUP_NAME,
+            policy: backup::policy(),
+            summary: "Stores an encrypted dump of the database and deletes backups past their time.",
+            example: json!({ "dry_run": false }),
+        },
+        JobInfo {
+            name: backup::VERIFY_NAME,
+            policy: backup::policy(),
+            summary: "Proves that a backup can be restored, in a scratch database.",
+            example: json!({ "dry_run": false }),
+        },
+    ]
 }

@@ -4,6 +4,7 @@
 //! With it, [`register_all`] gives a worker the bodies.
 
 // The jobs.
+pub mod backup;
 pub mod documents;
 pub mod licenses;
 pub mod queues;
@@ -37,4 +38,8 @@ pub use services::Services;
 #[cfg(feature = "handlers")]
 pub fn register_all(registry: &mut celeriac_queue::Registry, services: &Services) {
     registry.register::<documents::ProcessDocument>(documents::Documents::new(services));
+    registry.register::<licenses::ExpireLicenses>(licenses::Licensing { pool: services.pool.clone() });
+    registry.register::<renewals::ProcessRenewals>(services.renewing.clone());
+    registry.register::<backup::BackupDatabase>(services.backups.clone());
+    registry.register::<backup::VerifyBackup>(services.backups.clone());
 }

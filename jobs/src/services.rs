@@ -5,9 +5,11 @@ use std::time::Duration;
 use celeriac_process::Settings;
 use sqlx::PgPool;
 
+use crate::backup::Backups;
 use crate::crypt::FieldKeys;
 use crate::documents::Limits;
 use crate::openai::{OpenAi, OpenAiConfig};
+use crate::renewals::Renewing;
 use crate::storage::Storage;
 
 /// Everything a job of ours may need. Cheap to clone; each job takes its part (its `State`).
@@ -20,6 +22,9 @@ pub struct Services {
     pub openai: OpenAi,
     pub document_limits: Limits,
     pub document_retry_base: Duration,
+    // Timed work.
+    pub renewing: Renewing,
+    pub backups: Backups,
 }
 
 impl Services {
@@ -29,6 +34,8 @@ impl Services {
     /// When a setting names something that is not there or cannot be used.
     pub fn from_settings(settings: &Settings, pool: PgPool) -> anyhow::Result<Self> {
         Ok(Self {
+            renewing: Renewing::from_settings(settings, pool.clone())?,
+            backups: Backups::from_settings(settings, pool.clone())?,
             pool,
             storage: Storage::local(&settings.path("MEDIA_ROOT"))?,
             keys: FieldKeys::new(&settings.list("FIELD_ENCRYPTION_KEYS"))?,

@@ -9,7 +9,7 @@ use super::{ExpireLicenses, Expired, LISTED_MAX, NAME, policy};
 const BATCH: i64 = 500;
 
 /// What the job needs.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Licensing {
     pub pool: PgPool,
 }

@@ -4,8 +4,7 @@ use crate::checkpoint::checkpoint;
 use crate::payments::{Capture, CaptureState, Money, NewOrder, OrderState, PayPal, PaymentError};
 
 use super::due::Renewal;
-use super::run::Renewing;
-use super::{ledger, settle};
+use super::{Renewing, ledger, settle};
 
 /// How a renewal ended in this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

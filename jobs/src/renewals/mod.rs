@@ -32,11 +32,15 @@ mod report;
 #[cfg(feature = "handlers")]
 mod run;
 #[cfg(feature = "handlers")]
+mod settings;
+#[cfg(feature = "handlers")]
 mod settle;
 
 pub use report::{Action, Renewals, WouldCharge};
 #[cfg(feature = "handlers")]
-pub use run::{Renewing, RunError};
+pub use run::RunError;
+#[cfg(feature = "handlers")]
+pub use settings::Renewing;
 
 /// Wire name of [`ProcessRenewals`].
 pub const NAME: &str = "process_renewals";

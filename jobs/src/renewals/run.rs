@@ -1,30 +1,17 @@
 //! One run over everything that is due.
 
-use std::sync::Arc;
-
 use chrono::NaiveDate;
-use sqlx::PgPool;
 
 use crate::exclusive::{Duty, Exclusive};
-use crate::payments::{PayPal, PaymentError};
+use crate::payments::PaymentError;
 
 use super::charge::{Failure, Outcome};
 use super::due::{self, Renewal};
 use super::ledger::{self, Begun};
-use super::{ProcessRenewals, Renewals};
+use super::{ProcessRenewals, Renewals, Renewing};
 
 /// After so many renewals in a row without an answer the provider is down, and waiting out the rest would only take hours.
 const UNANSWERED_MAX: usize = 3;
-
-/// What the job needs.
-#[derive(Clone)]
-pub struct Renewing {
-    pub pool: PgPool,
-    /// `None`: no provider is set; then only dry runs and periods that credit pays whole.
-    pub paypal: Option<Arc<PayPal>>,
-    /// Renewals of one run, at most.
-    pub renewals_max: u32,
-}
 
 /// Why a run ended before it was through. What it had settled stays settled.
 #[derive(Debug, thiserror::Error)]
