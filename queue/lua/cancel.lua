@@ -20,7 +20,13 @@ if call('HEXISTS', leases, id) == 1 then
 end
 if call('HEXISTS', outcomes, id) == 1 then return 0 end
 if call('HEXISTS', jobs, id) == 0 then return -1 end
--- Not scheduled, so it waits in a ready list: leave a ghost for claim to step over rather than search a long list.
-if call('ZREM', scheduled, id) == 0 then call('SADD', ghosts, id) end
+if call('ZREM', scheduled, id) == 0 then
+  -- It waits in a ready list: leave a ghost for claim to step over rather than search a long list.
+  local priority = priority_of(id)
+  if call('SADD', ghosts, priority .. ':' .. id) == 0 then
+    -- An earlier life's ghost still stands there, and one is all that claim can tell apart: this life, behind it, leaves the list.
+    call('LREM', ready[priority], -1, id)
+  end
+end
 cancel(id, outcome)
 return 1

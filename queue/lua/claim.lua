@@ -7,6 +7,8 @@
      Retry-safe: what a lost reply leased comes back when its lease runs out. ]]
 local credit, token, lease_ms, losses_max = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local notices_max, notice_ms = tonumber(ARGV[5]), tonumber(ARGV[6])
+-- Cancelled jobs that one claim steps over, at most: whoever cancels a hundred thousand must not make Redis stand still.
+local GHOSTS_MAX = 1000
 
 -- The first write of this script is an HSET, which Redis refuses when it is out of memory (after a first write it refuses nothing more):
 -- so no job is claimed that could not be leased.
@@ -25,16 +27,19 @@ end
 
 local claimed = {}
 if paused == '' and credit > 0 then
-  local haunted = call('EXISTS', ghosts) == 1
+  local haunted, stepped_over = call('EXISTS', ghosts) == 1, 0
   for priority = 0, 9 do
-    while #claimed < credit do
+    while #claimed < credit and stepped_over < GHOSTS_MAX do
       local ids = call('LPOP', ready[priority], credit - #claimed)
       if not ids or #ids == 0 then break end
       for _, id in ipairs(ids) do
-        if not (haunted and call('SREM', ghosts, id) == 1) then claimed[#claimed + 1] = id end
+        if haunted and call('SREM', ghosts, priority .. ':' .. id) == 1 then
+          stepped_over = stepped_over + 1
+        else
+          claimed[#claimed + 1] = id
+        end
       end
     end
-    if #claimed >= credit then break end
   end
 end
 

@@ -11,9 +11,9 @@ local call = redis.call
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
--- The priority list an id belongs to; only ids with another than the default priority have an entry.
-local function ready_list(id)
-  return ready[tonumber(call('HGET', priorities, id) or DEFAULT_PRIORITY)]
+-- Only ids of another than the default priority have an entry.
+local function priority_of(id)
+  return tonumber(call('HGET', priorities, id) or DEFAULT_PRIORITY)
 end
 
 -- One token is enough: who takes it and leaves work behind passes it on.

@@ -22,7 +22,7 @@ local function recover(losses_max)
       bury(id, lost_outcome(losses))
     elseif not cancelled then
       call('HSET', tries, id, attempts .. ' ' .. losses .. ' ' .. snoozes)
-      call('LPUSH', ready_list(id), id)
+      call('LPUSH', ready[priority_of(id)], id)
     end
   end
 end

@@ -12,7 +12,7 @@ for i = #ARGV - 1, 1, -2 do
     if cancel_if_asked(id) then
       reply = 2
     else
-      call('LPUSH', ready_list(id), id)
+      call('LPUSH', ready[priority_of(id)], id)
       released = true
     end
   end

@@ -10,7 +10,7 @@ call('ZREM', finished, id)
 call('ZREM', notices, id)
 call('HDEL', outcomes, id)
 call('HINCRBY', stats, 'requeued', 1)
--- A ghost still stands in its ready list: it only has to come to life.
-if call('SREM', ghosts, id) == 0 then call('RPUSH', ready_list(id), id) end
+-- A ghost of it that still stands in the list stays a ghost; claim finds it first.
+call('RPUSH', ready[priority_of(id)], id)
 wake_one()
 return 1

@@ -78,7 +78,7 @@ pub(crate) enum Key {
     Outcomes,
     /// `…:notices` (zset: job id → visible at, ms; ended without a handler, on_terminal still to run)
     Notices,
-    /// `…:ghosts` (set: cancelled ids that still stand in a ready list)
+    /// `…:ghosts` (set: `<priority>:<job id>` of what was cancelled and still stands in that ready list; the first of that id there)
     Ghosts,
     /// `…:cancels` (hash: running id whose end was asked for → outcome JSON in the words of who asked)
     Cancels,
