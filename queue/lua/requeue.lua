@@ -1,16 +1,23 @@
---[[ requeue: an ended job runs again from its first attempt. Called by Client::requeue. Joined: keys.
+--[[ requeue: an ended job runs again from its first attempt, without the deadline it may have had. Called by Client::requeue. Joined: keys.
      ARGV[1] id
      Returns  1 ready | 0 it has not ended | -1 missing
      Retry-safe: yes, a second call returns 0. ]]
 local id = ARGV[1]
-if call('HEXISTS', outcomes, id) == 0 then return call('HEXISTS', jobs, id) == 1 and 0 or -1 end
-if call('HEXISTS', jobs, id) == 0 then return -1 end
+local envelope = call('HGET', jobs, id)
+if not envelope then return -1 end
+if call('HEXISTS', outcomes, id) == 0 then return 0 end
 call('ZREM', dead, id)
 call('ZREM', finished, id)
 call('ZREM', notices, id)
 call('HDEL', outcomes, id)
-call('HINCRBY', stats, 'requeued', 1)
+-- A deadline in the past would expire it again. Between bare quotes this stands in no text of the header.
+local header, payload = string.match(envelope, '^([^\n]*)(.*)$')
+local lasting, deadlines = string.gsub(header, ',"expires_at":%d+', '')
+if deadlines > 0 then call('HSET', jobs, id, lasting .. payload) end
+-- Complete looks for a history only where there are tries.
+if call('EXISTS', history .. ':' .. id) == 1 then call('HSET', tries, id, '0 0 0') end
 -- A ghost of it that still stands in the list stays a ghost; claim finds it first.
 call('RPUSH', ready[priority_of(id)], id)
+call('HINCRBY', stats, 'requeued', 1)
 wake_one()
 return 1
