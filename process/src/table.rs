@@ -115,6 +115,20 @@ pub static SETTINGS: &[Setting] = &[
         "Model that reads documents; it must take images and answer by JSON schema.",
     ),
     plain("OPENAI_TIMEOUT", Kind::Duration, Some("120s"), "120s", "Longest wait for one answer."),
+    plain(
+        "OPENAI_INPUT_TOKENS_MAX",
+        Kind::Integer { min: 1_000, max: 1_000_000 },
+        Some("100000"),
+        "100000",
+        "Longest text given to the model, tokens (estimated as three bytes each); what is beyond is left out and said to be.",
+    ),
+    plain(
+        "OPENAI_OUTPUT_TOKENS_MAX",
+        Kind::Integer { min: 500, max: 100_000 },
+        Some("4000"),
+        "4000",
+        "Longest answer, tokens. Reasoning models spend their thoughts from it: give them more.",
+    ),
     // Documents.
     needed(
         plain("MEDIA_ROOT", Kind::Path, None, "/srv/app/media", "Folder under which uploads lie, as in documents/user_1/<uuid>.pdf."),
