@@ -8,14 +8,18 @@ local function lost_outcome(losses)
 end
 
 local function recover(losses_max)
-  for _, id in ipairs(call('ZRANGEBYSCORE', running, '-inf', now, 'LIMIT', 0, RECOVER_MAX)) do
-    local token = call('HGET', leases, id)
+  local lost = call('ZRANGEBYSCORE', running, '-inf', now, 'LIMIT', 0, RECOVER_MAX)
+  -- The last one goes to the head first, so that they come out in the order they came in.
+  for i = #lost, 1, -1 do
+    local id = lost[i]
+    -- A token is the worker's id and the delivery's random part.
+    local worker = string.match(call('HGET', leases, id) or '', '^(.*):') or ''
     call('HDEL', leases, id)
     call('ZREM', running, id)
     local attempts, losses, snoozes = string.match(call('HGET', tries, id) or '0 0 0', '(%d+) (%d+) (%d+)')
     losses = losses + 1
     call('HINCRBY', stats, 'recovered', 1)
-    call('RPUSH', history .. ':' .. id, cjson.encode({ at = now, worker = token or '', error = 'the worker died or fell silent' }))
+    call('RPUSH', history .. ':' .. id, cjson.encode({ at = now, worker = worker, error = 'the worker died or fell silent' }))
     call('LTRIM', history .. ':' .. id, -20, -1)
     local cancelled = cancel_if_asked(id)
     if not cancelled and losses >= losses_max then
