@@ -1,12 +1,11 @@
---[[ bury: a running job will not be tried again. Called by Consumer::bury. Joined: keys, end, held.
+--[[ bury: a running job will not be tried again. Called by Consumer::bury. Joined: keys, end, attempts, held.
      ARGV[1] id   ARGV[2] token   ARGV[3] outcome JSON   ARGV[4] attempt JSON for the history
      Returns  1 dead, with a notice | -1 missing | -2 lease held by another worker
      Retry-safe: yes, a second call finds no lease. ]]
-local id, token = ARGV[1], ARGV[2]
+local id, token, outcome, attempt = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local reply = held(id, token)
 if reply ~= HELD then return reply end
 unlease(id)
-call('RPUSH', history .. ':' .. id, ARGV[4])
-call('LTRIM', history .. ':' .. id, -20, -1)
-bury(id, ARGV[3])
+record(id, attempt)
+bury(id, outcome)
 return 1

@@ -1,5 +1,5 @@
---[[ recover (fragment of claim): jobs whose lease ran out go back to the head of their list, or are buried as poison. Needs keys.lua, end.lua.
-     What a lease is worth after an outage is for touch.lua to say, which comes before. ]]
+--[[ recover (fragment of claim): jobs whose lease ran out go back to the head of their list, or are buried as poison. Needs keys,
+     end, attempts. What a lease is worth after an outage is for touch.lua to say, which comes before. ]]
 local RECOVER_MAX = 100
 
 local function lost_outcome(losses)
@@ -16,17 +16,15 @@ local function recover(losses_max)
     local worker = string.match(call('HGET', leases, id) or '', '^(.*):') or ''
     call('HDEL', leases, id)
     call('ZREM', running, id)
-    local attempts, losses, snoozes = string.match(call('HGET', tries, id) or '0 0 0', '(%d+) (%d+) (%d+)')
-    losses = losses + 1
+    record(id, cjson.encode({ at = now, worker = worker, error = 'the worker died or fell silent' }))
     call('HINCRBY', stats, 'recovered', 1)
-    call('RPUSH', history .. ':' .. id, cjson.encode({ at = now, worker = worker, error = 'the worker died or fell silent' }))
-    call('LTRIM', history .. ':' .. id, -20, -1)
-    local cancelled = cancel_if_asked(id)
-    if not cancelled and losses >= losses_max then
-      bury(id, lost_outcome(losses))
-    elseif not cancelled then
-      call('HSET', tries, id, attempts .. ' ' .. losses .. ' ' .. snoozes)
-      call('LPUSH', ready[priority_of(id)], id)
+    local losses = count(id, LOSSES)
+    if not cancel_if_asked(id) then
+      if losses >= losses_max then
+        bury(id, lost_outcome(losses))
+      else
+        call('LPUSH', ready[priority_of(id)], id)
+      end
     end
   end
 end

@@ -1,4 +1,4 @@
---[[ snooze: give the slot back without spending an attempt; due again later. Called by Consumer::snooze. Joined: keys, end, held.
+--[[ snooze: give the slot back without spending an attempt; due again later. Called by Consumer::snooze. Joined: keys, end, attempts, held.
      ARGV[1] id   ARGV[2] token   ARGV[3] delay, ms
      Returns  1 scheduled again | 2 cancelled, as somebody had asked | -1 missing | -2 lease held by another worker
      Retry-safe: yes, a second call finds no lease. ]]
@@ -7,9 +7,7 @@ local reply = held(id, token)
 if reply ~= HELD then return reply end
 unlease(id)
 if cancel_if_asked(id) then return 2 end
-local attempts, losses, snoozes = string.match(call('HGET', tries, id) or '0 0 0', '(%d+) (%d+) (%d+)')
-call('HSET', tries, id, attempts .. ' ' .. losses .. ' ' .. (snoozes + 1))
+count(id, SNOOZES)
 call('HINCRBY', stats, 'snoozed', 1)
-call('ZADD', scheduled, now + delay_ms, id)
-wake_one()
+put_off(id, delay_ms)
 return 1

@@ -15,12 +15,12 @@ macro_rules! script {
 }
 
 static ENQUEUE: LazyLock<Script> = script!("keys", "enqueue");
-static CLAIM: LazyLock<Script> = script!("keys", "touch", "end", "recover", "promote", "claim");
+static CLAIM: LazyLock<Script> = script!("keys", "touch", "end", "attempts", "recover", "promote", "claim");
 static EXTEND: LazyLock<Script> = script!("keys", "touch", "held", "extend");
 static COMPLETE: LazyLock<Script> = script!("keys", "complete");
-static RETRY: LazyLock<Script> = script!("keys", "end", "held", "retry");
-static SNOOZE: LazyLock<Script> = script!("keys", "end", "held", "snooze");
-static BURY: LazyLock<Script> = script!("keys", "end", "held", "bury");
+static RETRY: LazyLock<Script> = script!("keys", "end", "attempts", "held", "retry");
+static SNOOZE: LazyLock<Script> = script!("keys", "end", "attempts", "held", "snooze");
+static BURY: LazyLock<Script> = script!("keys", "end", "attempts", "held", "bury");
 static EXPIRE: LazyLock<Script> = script!("keys", "end", "held", "expire");
 static CANCEL: LazyLock<Script> = script!("keys", "end", "held", "cancel");
 static RELEASE: LazyLock<Script> = script!("keys", "end", "held", "release");
