@@ -62,7 +62,7 @@ impl std::fmt::Display for State {
 pub struct Outcome {
     /// Finished, dead, cancelled or expired.
     pub state: State,
-    /// When, by the Redis clock.
+    /// When, by the clock of the machine that ended it: for people, nothing is decided by it.
     pub at: Millis,
     /// Why, in words for people; absent for a finished job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -140,13 +140,14 @@ pub struct Tries {
 impl Tries {
     /// From the text that the scripts keep, `"attempts losses snoozes"`; empty means never tried.
     pub(crate) fn parse(text: &str) -> Self {
-        let mut numbers = text.split(' ').map(|n| n.parse().unwrap_or(0));
-        let mut next = || numbers.next().unwrap_or(0);
+        let mut numbers = text.split(' ').map(|digits| digits.parse::<u64>().unwrap_or(0));
+        // A count too large for its type must not begin anew: the job would be tried for ever.
+        let mut next = || u32::try_from(numbers.next().unwrap_or(0)).unwrap_or(u32::MAX);
         Self { attempts: next(), losses: next(), snoozes: next() }
     }
 
     /// How often the job was handed to a worker before now.
     pub fn deliveries(&self) -> u32 {
-        self.attempts + self.losses + self.snoozes
+        self.attempts.saturating_add(self.losses).saturating_add(self.snoozes)
     }
 }
