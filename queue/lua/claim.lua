@@ -16,12 +16,20 @@ touch(lease_ms)
 recover(losses_max)
 promote()
 
+-- What falls due next, so that idle workers know how long to wait for nothing.
+local next_due = nil
+local function falls_due(moment)
+  if moment and (not next_due or moment < next_due) then next_due = moment end
+end
+
 local paused = call('HGET', meta, 'paused') or ''
 if paused ~= '' then
   local resume_at = cjson.decode(paused).resume_at
   if type(resume_at) == 'number' and resume_at <= now then
     call('HDEL', meta, 'paused')
     paused = ''
+  elseif type(resume_at) == 'number' then
+    falls_due(resume_at)
   end
 end
 
@@ -86,12 +94,14 @@ if paused == '' then
   end
 end
 
-local next_due = -1
-for _, set in ipairs({ scheduled, running, notices }) do
-  local first = call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]
-  if first then
-    local wait = math.max(tonumber(first) - now, 0)
-    if next_due < 0 or wait < next_due then next_due = wait end
-  end
+local function first(set)
+  return tonumber(call('ZRANGE', set, 0, 0, 'WITHSCORES')[2])
 end
-return { now, next_due, left, paused, deliveries, terminal }
+falls_due(first(scheduled))
+if notices_max > 0 then falls_due(first(notices)) end
+local expires = first(running)
+falls_due(expires)
+-- While jobs run, an idle worker looks in as often as a busy one extends: or a dead worker's silence would look like an outage.
+if expires then falls_due(now + math.ceil(lease_ms / 3)) end
+local due_in = next_due and math.max(next_due - now, 0) or -1
+return { now, due_in, left, paused, deliveries, terminal }
