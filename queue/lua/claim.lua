@@ -83,15 +83,11 @@ if notices_max > 0 and call('EXISTS', notices) == 1 then
   end
 end
 
+-- Whoever takes a wake token and leaves work behind passes it on.
 local left = 0
-if paused == '' then
-  for priority = 0, 9 do
-    if call('EXISTS', ready[priority]) == 1 then
-      left = 1
-      wake_one()
-      break
-    end
-  end
+if paused == '' and call('EXISTS', ready[0], unpack(ready)) > 0 then
+  left = 1
+  wake_one()
 end
 
 local function first(set)

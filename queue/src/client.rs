@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::consumer::BATCH_MAX;
 use crate::ids::check_job_name;
 use crate::keys::{Key, QueueKeys};
 use crate::scripts::{self, CancelReply, NewJob, Put, RequeueReply};
@@ -12,8 +13,6 @@ use crate::{
     Connection, Envelope, Error, Inspector, Job, JobId, Millis, Origin, Outcome, PAYLOAD_BYTES_MAX, Policy, QueueName, RedisConfig, State,
 };
 
-/// Jobs that one [`Client::enqueue_many`] may carry.
-const BATCH_MAX: usize = 500;
 /// How long an id chosen by the caller is remembered after the job's end.
 const REMEMBER: Duration = Duration::from_secs(24 * 3600);
 

@@ -9,6 +9,13 @@ use crate::keys::{Key, QueueKeys};
 use crate::scripts::{self, ClaimArgs, Completion, Held, PruneArgs};
 use crate::{Attempt, Client, Connection, Envelope, Error, JobId, Millis, Outcome, QueueName, State, Tries, WorkerId};
 
+/// Jobs that one script takes: what it unpacks stays far below the 7,999 values of Lua's stack.
+pub(crate) const BATCH_MAX: usize = 500;
+/// Leases that one extend takes.
+const EXTEND_MAX: usize = 1_000;
+/// A notice that is not acknowledged by then is handed out again.
+const NOTICE_LEASE: Duration = Duration::from_secs(60);
+
 /// How leases and records of a queue are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseConfig {
@@ -128,19 +135,19 @@ impl Consumer {
         Client::new(self.connection.clone())
     }
 
-    /// Claims up to `credit` jobs and up to `notices_max` notices in one round trip.
+    /// Claims up to `credit` jobs and up to `notices_max` notices in one round trip; never more than 500 of either.
     ///
     /// # Errors
     /// [`Error::Redis`]: whatever Redis may have leased to this call comes back when that lease runs out.
     pub async fn claim(&self, credit: usize, notices_max: usize) -> Result<Claim, Error> {
         let token = format!("{}:{:016x}", self.worker, rand::rng().random::<u64>());
         let args = ClaimArgs {
-            credit,
+            credit: credit.min(BATCH_MAX),
             token: &token,
             lease_ms: self.lease_ms(),
             losses_max: self.config.losses_max,
-            notices_max,
-            notice_ms: 60_000,
+            notices_max: notices_max.min(BATCH_MAX),
+            notice_ms: NOTICE_LEASE.as_millis() as u64,
         };
         let raw = scripts::claim(&self.connection, &self.keys, args).await?;
         let deliveries = raw.jobs.into_iter().filter_map(|(id, bytes, tries)| {
@@ -173,7 +180,7 @@ impl Consumer {
     /// Keeps leases for another lease length.
     pub async fn extend(&self, leases: &[(JobId, String)]) -> Result<Vec<LeaseState>, Error> {
         let mut states = Vec::with_capacity(leases.len());
-        for part in leases.chunks(1_000) {
+        for part in leases.chunks(EXTEND_MAX) {
             let replies = scripts::extend(&self.connection, &self.keys, self.lease_ms(), part).await?;
             states.extend(replies.into_iter().map(|held| match held {
                 Held::Done => LeaseState::Kept,
@@ -187,7 +194,7 @@ impl Consumer {
     /// Completes many jobs in one round trip a 500.
     pub async fn complete(&self, jobs: &[Completion]) -> Result<Vec<Settled>, Error> {
         let mut settled = Vec::with_capacity(jobs.len());
-        for part in jobs.chunks(500) {
+        for part in jobs.chunks(BATCH_MAX) {
             let replies = scripts::complete(&self.connection, &self.keys, self.config.finished_max, part).await?;
             settled.extend(replies.into_iter().map(Settled::from));
         }
@@ -231,7 +238,7 @@ impl Consumer {
     pub async fn release(&self, leases: &[(JobId, String)]) -> Result<Vec<Settled>, Error> {
         let mut settled = Vec::with_capacity(leases.len());
         // The last part first: each goes to the head.
-        for part in leases.chunks(500).rev() {
+        for part in leases.chunks(BATCH_MAX).rev() {
             let replies = scripts::release(&self.connection, &self.keys, part).await?;
             settled.splice(0..0, replies.into_iter().map(Settled::from));
         }
@@ -250,7 +257,7 @@ impl Consumer {
             finished_max: self.config.finished_max,
             dead_max: self.config.dead_max,
             dead_ms: self.config.dead_keep.as_millis() as u64,
-            limit: 500,
+            limit: BATCH_MAX,
         };
         scripts::prune(&self.connection, &self.keys, args).await
     }
