@@ -85,13 +85,15 @@ impl Connection {
         self.manager.clone()
     }
 
-    /// A connection for blocking commands, which wait up to `longest`.
-    pub(crate) async fn blocking(&self, longest: Duration) -> Result<MultiplexedConnection, Error> {
-        let settings = AsyncConnectionConfig::new()
-            // Beyond the server's own timeout silence means that the line is dead.
-            .set_response_timeout(Some(longest + self.config.response_timeout))
-            .set_connection_timeout(Some(self.config.connect_timeout));
+    /// A connection for blocking commands. How long an answer may take is for each of them to say: see [`Connection::response_timeout`].
+    pub(crate) async fn blocking(&self) -> Result<MultiplexedConnection, Error> {
+        let settings = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(Some(self.config.connect_timeout));
         Ok(self.client.get_multiplexed_async_connection_with_config(&settings).await?)
+    }
+
+    /// How long a command may take beyond what it was told to wait; then the line counts as dead.
+    pub(crate) fn response_timeout(&self) -> Duration {
+        self.config.response_timeout
     }
 
     pub(crate) async fn pubsub(&self) -> Result<PubSub, Error> {

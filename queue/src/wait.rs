@@ -24,16 +24,24 @@ impl Waker {
         Self { connection, keys, blocking: None }
     }
 
-    /// True when some queue was woken, false when `longest` passed quietly (Redis notices that up to 100 ms late).
+    /// True when some queue was woken, false when `longest` passed quietly (Redis notices that up to 100 ms late). Dropped before it
+    /// returns, it may take a token with it: look for work then.
     ///
     /// # Errors
-    /// [`Error::Redis`] when the line is down; the next call makes a new one.
+    /// [`Error::Redis`] when the line is down or silent; the next call makes a new one.
     pub async fn wait(&mut self, longest: Duration) -> Result<bool, Error> {
         let mut line = match self.blocking.take() {
             Some(line) => line,
-            None => self.connection.blocking(longest).await?,
+            None => self.connection.blocking().await?,
         };
-        let reply: Option<(String, String)> = redis::cmd("BLPOP").arg(&self.keys).arg(longest.as_secs_f64()).query_async(&mut line).await?;
+        // Zero, and to Redis 6.2 also what rounds to zero milliseconds, would mean for ever.
+        let longest = longest.max(Duration::from_millis(1));
+        let mut pop = redis::cmd("BLPOP");
+        pop.arg(&self.keys).arg(longest.as_secs_f64());
+        let popped = pop.query_async::<Option<(String, String)>>(&mut line);
+        let reply = tokio::time::timeout(longest + self.connection.response_timeout(), popped)
+            .await
+            .map_err(|_| redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut)))??;
         self.blocking = Some(line);
         Ok(reply.is_some())
     }
