@@ -7,11 +7,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::consumer::BATCH_MAX;
 use crate::ids::check_job_name;
 use crate::keys::{Key, QueueKeys};
-use crate::scripts::{self, CancelReply, NewJob, Put, RequeueReply};
+use crate::scripts::{self, CancelReply, NewJob, Put, RequeueReply, WaitReply};
 use crate::wait::EndListener;
-use crate::{
-    Connection, Envelope, Error, Inspector, Job, JobId, Millis, Origin, Outcome, PAYLOAD_BYTES_MAX, Policy, QueueName, RedisConfig, State,
-};
+use crate::{Connection, Envelope, Error, Job, JobId, Millis, Origin, Outcome, PAYLOAD_BYTES_MAX, Policy, QueueName, RedisConfig, State};
 
 /// How long an id chosen by the caller is remembered after the job's end.
 const REMEMBER: Duration = Duration::from_secs(24 * 3600);
@@ -165,17 +163,10 @@ impl Client {
                 tracing::debug!(job.id = %id, "the line broke while waiting for the job's end; waiting on");
             }
         };
-        match tokio::time::timeout(longest, waiting).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                let _ = redis::cmd("SREM")
-                    .arg(self.keys(queue).get(Key::Waited))
-                    .arg(id.as_str())
-                    .exec_async(&mut self.connection.shared())
-                    .await;
-                Err(Error::WaitTimedOut { id: id.clone(), seconds: longest.as_secs() })
-            }
-        }
+        // Whoever gives up leaves the note that somebody waits: it goes with the job, and others may be waiting too.
+        tokio::time::timeout(longest, waiting)
+            .await
+            .unwrap_or_else(|_| Err(Error::WaitTimedOut { id: id.clone(), seconds: longest.as_secs() }))
     }
 
     /// `None` when the line broke before the end came.
@@ -183,19 +174,10 @@ impl Client {
         let keys = self.keys(queue);
         // Listen first, look second: an end between the two would be missed the other way round.
         let mut listener = EndListener::subscribe(&self.connection, keys.get(Key::EndedChannel)).await?;
-        redis::cmd("SADD").arg(keys.get(Key::Waited)).arg(id.as_str()).exec_async(&mut self.connection.shared()).await?;
-        match Inspector::new(self.connection.clone()).job(queue, id).await {
-            Ok(view) if view.outcome.is_some() => Ok(view.outcome),
-            // It may just have ended without leaving a record: then its outcome is on the channel already.
-            Err(Error::NoSuchJob { .. }) => match tokio::time::timeout(Duration::from_millis(200), listener.outcome_of(id)).await {
-                Ok(Some(outcome)) => Ok(Some(outcome)),
-                _ => {
-                    redis::cmd("SREM").arg(keys.get(Key::Waited)).arg(id.as_str()).exec_async(&mut self.connection.shared()).await?;
-                    Err(Error::NoSuchJob { queue: queue.clone(), id: id.clone() })
-                }
-            },
-            Err(error) => Err(error),
-            Ok(_) => Ok(listener.outcome_of(id).await),
+        match scripts::wait(&self.connection, &keys, id).await? {
+            WaitReply::Noted => Ok(listener.outcome_of(id).await),
+            WaitReply::Ended(json) => serde_json::from_str(&json).map(Some).map_err(|error| Error::Decode(error.to_string())),
+            WaitReply::Missing => Err(Error::NoSuchJob { queue: queue.clone(), id: id.clone() }),
         }
     }
 
@@ -251,12 +233,8 @@ impl Client {
     pub(crate) async fn set_progress(&self, queue: &QueueName, id: &JobId, percent: f32, message: &str) -> Result<(), Error> {
         let message: String = message.chars().take(200).collect();
         let json = serde_json::json!({ "percent": percent, "message": message }).to_string();
-        redis::cmd("HSET")
-            .arg(self.keys(queue).get(Key::Progress))
-            .arg(id.as_str())
-            .arg(json)
-            .exec_async(&mut self.connection.shared())
-            .await?;
+        // A body that does not know that it has lost its job must not leave progress of a job that is gone.
+        scripts::progress(&self.connection, &self.keys(queue), id, &json).await?;
         Ok(())
     }
 

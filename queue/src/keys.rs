@@ -84,7 +84,8 @@ pub(crate) enum Key {
     Cancels,
     /// `…:progress` (hash: job id → progress JSON)
     Progress,
-    /// `…:waited` (set: ids whose end somebody waits for)
+    /// `…:waited` (set: ids of living jobs whose end somebody waits for)
+    #[expect(dead_code, reason = "only the scripts read it; the variants count the places of KEYS")]
     Waited,
     /// `…:seen` (zset: id → remembered until, ms; ids given by the caller, kept for idempotent enqueue)
     #[expect(dead_code, reason = "only the scripts read it; the variants count the places of KEYS")]

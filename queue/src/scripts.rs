@@ -26,6 +26,8 @@ static CANCEL: LazyLock<Script> = script!("keys", "end", "held", "cancel");
 static RELEASE: LazyLock<Script> = script!("keys", "end", "held", "release");
 static REQUEUE: LazyLock<Script> = script!("keys", "requeue");
 static PRUNE: LazyLock<Script> = script!("keys", "prune");
+static WAIT: LazyLock<Script> = script!("keys", "wait");
+static PROGRESS: LazyLock<Script> = script!("keys", "progress");
 
 /// What a settling move did to one job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -297,4 +299,33 @@ pub(crate) struct PruneArgs {
 pub(crate) async fn prune(connection: &Connection, keys: &QueueKeys, args: PruneArgs) -> Result<u64, Error> {
     let call = Call::new("prune", &PRUNE, keys).arg(args.finished_max).arg(args.dead_max).arg(args.dead_ms).arg(args.limit);
     Ok(call.number(connection).await?.unsigned_abs())
+}
+
+/// What somebody who wants to wait for a job's end found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum WaitReply {
+    /// Its end will be published.
+    Noted,
+    /// Outcome JSON.
+    Ended(String),
+    Missing,
+}
+
+pub(crate) async fn wait(connection: &Connection, keys: &QueueKeys, id: &JobId) -> Result<WaitReply, Error> {
+    let reply = Call::new("wait", &WAIT, keys).arg(id.as_str()).reply(connection).await?;
+    match redis::from_redis_value::<(i64, String)>(reply).map_err(|error| unexpected("wait", error))? {
+        (1, _) => Ok(WaitReply::Noted),
+        (0, outcome) => Ok(WaitReply::Ended(outcome)),
+        (-1, _) => Ok(WaitReply::Missing),
+        (other, _) => Err(unexpected("wait", other)),
+    }
+}
+
+/// False when the job does not run.
+pub(crate) async fn progress(connection: &Connection, keys: &QueueKeys, id: &JobId, progress: &str) -> Result<bool, Error> {
+    match Call::new("progress", &PROGRESS, keys).arg(id.as_str()).arg(progress).number(connection).await? {
+        1 => Ok(true),
+        -1 => Ok(false),
+        other => Err(unexpected("progress", other)),
+    }
 }
