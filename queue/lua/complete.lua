@@ -1,4 +1,4 @@
---[[ complete: move jobs from running to finished. Called by Consumer::complete, at most 500 jobs a call. Joined: keys, end.
+--[[ complete: move jobs from running to finished. Called by Consumer::complete, at most 500 jobs a call. Joined: keys, drop.
      ARGV[1] finished records kept at most, then five values a job:
              id, token, keep the record for (ms, 0 = do not), remember the id for (ms, 0 = do not), outcome JSON
      Returns  per job: 1 finished | -1 missing | -2 lease held by another worker
@@ -64,23 +64,6 @@ end
 if #kept > 0 then
   call('ZADD', finished, unpack(kept))
   call('HSET', outcomes, unpack(records))
-  local extra = call('ZCARD', finished) - finished_max
-  if extra > 0 then
-    local oldest, old_histories = {}, {}
-    local noticed = call('EXISTS', notices) == 1
-    for _, id in ipairs(call('ZRANGE', finished, 0, math.min(extra, 500) - 1)) do
-      if not (noticed and call('ZSCORE', notices, id)) then
-        oldest[#oldest + 1] = id
-        old_histories[#old_histories + 1] = history .. ':' .. id
-      end
-    end
-    if #oldest > 0 then
-      call('ZREM', finished, unpack(oldest))
-      call('HDEL', jobs, unpack(oldest))
-      call('HDEL', outcomes, unpack(oldest))
-      call('HDEL', priorities, unpack(oldest))
-      call('UNLINK', unpack(old_histories))
-    end
-  end
+  drop_finished(beyond(finished, finished_max, 500))
 end
 return replies

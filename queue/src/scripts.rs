@@ -17,7 +17,7 @@ macro_rules! script {
 static ENQUEUE: LazyLock<Script> = script!("keys", "enqueue");
 static CLAIM: LazyLock<Script> = script!("keys", "touch", "end", "attempts", "recover", "promote", "claim");
 static EXTEND: LazyLock<Script> = script!("keys", "touch", "held", "extend");
-static COMPLETE: LazyLock<Script> = script!("keys", "complete");
+static COMPLETE: LazyLock<Script> = script!("keys", "drop", "complete");
 static RETRY: LazyLock<Script> = script!("keys", "end", "attempts", "held", "retry");
 static SNOOZE: LazyLock<Script> = script!("keys", "end", "attempts", "held", "snooze");
 static BURY: LazyLock<Script> = script!("keys", "end", "attempts", "held", "bury");
@@ -25,7 +25,7 @@ static EXPIRE: LazyLock<Script> = script!("keys", "end", "held", "expire");
 static CANCEL: LazyLock<Script> = script!("keys", "end", "held", "cancel");
 static RELEASE: LazyLock<Script> = script!("keys", "end", "held", "release");
 static REQUEUE: LazyLock<Script> = script!("keys", "requeue");
-static PRUNE: LazyLock<Script> = script!("keys", "prune");
+static PRUNE: LazyLock<Script> = script!("keys", "drop", "prune");
 static WAIT: LazyLock<Script> = script!("keys", "wait");
 static PROGRESS: LazyLock<Script> = script!("keys", "progress");
 
