@@ -2,3 +2,4 @@
 //! their failures.
 
 pub mod openai;
+pub mod paypal;

@@ -1,0 +1,47 @@
+//! Pause and resume a queue.
+
+use celeriac_queue::{Pause, QueueName};
+use chrono::Utc;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::audit::{self, Actor};
+use crate::stores::Stores;
+use crate::views::queues::PauseRow;
+
+/// How a queue stands after the action.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct PauseReport {
+    pub(crate) queue: QueueName,
+    /// False: it was so before, nothing was changed.
+    pub(crate) changed: bool,
+    pub(crate) paused: Option<PauseRow>,
+    #[serde(skip)]
+    pub(crate) note: Option<String>,
+}
+
+/// # Errors
+/// When Redis does not answer.
+pub(crate) async fn pause(stores: &Stores, actor: &Actor, queue: &QueueName, reason: &str) -> anyhow::Result<PauseReport> {
+    let inspector = stores.inspector().await?;
+    let before = inspector.queue(queue).await?.paused;
+    if let Some(standing) = before {
+        return Ok(PauseReport { queue: queue.clone(), changed: false, paused: Some(standing.into()), note: None });
+    }
+    let at = Utc::now().timestamp_millis().unsigned_abs();
+    let pause = Pause { reason: reason.to_owned(), by: actor.as_str().to_owned(), at, resume_at: None };
+    stores.client().await?.pause(queue, &pause).await?;
+    let note = audit::record_after(stores, actor, "pause", queue.as_str(), json!({ "reason": reason })).await;
+    Ok(PauseReport { queue: queue.clone(), changed: true, paused: Some(pause.into()), note })
+}
+
+/// # Errors
+/// When Redis does not answer.
+pub(crate) async fn resume(stores: &Stores, actor: &Actor, queue: &QueueName) -> anyhow::Result<PauseReport> {
+    let changed = stores.client().await?.resume(queue).await?;
+    let note = match changed {
+        true => audit::record_after(stores, actor, "resume", queue.as_str(), json!({})).await,
+        false => None,
+    };
+    Ok(PauseReport { queue: queue.clone(), changed, paused: None, note })
+}

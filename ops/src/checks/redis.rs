@@ -1,0 +1,85 @@
+//! Redis: reachable, new enough, and kept in a way that loses no work.
+
+use std::collections::BTreeMap;
+
+use super::Finding;
+use crate::stores::Stores;
+
+const ABOUT: &str = "redis";
+/// The scripts use commands of this version.
+const VERSION_MIN: (u32, u32) = (6, 2);
+
+pub(super) async fn check(stores: &Stores) -> Vec<Finding> {
+    if stores.settings().maybe("REDIS_URL").is_none() {
+        return Vec::new();
+    }
+    let read = async { anyhow::Ok(stores.redis().await?.info().await?) };
+    match read.await {
+        Ok(info) => vec![version(&info), eviction(&info), persistence(&info)],
+        Err(error) => {
+            let hint = "start Redis, or mend REDIS_URL (rediss:// for TLS; REDIS_CA_FILE for a private authority)";
+            vec![Finding::problem(ABOUT, format!("{error:#}"), hint)]
+        }
+    }
+}
+
+fn version(info: &BTreeMap<String, String>) -> Finding {
+    // Valkey tells its own version besides the Redis version it is compatible with.
+    let text = info.get("redis_version").map_or("", String::as_str);
+    let mut numbers = text.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    let name = info.get("server_name").filter(|name| *name == "valkey").map_or("Redis", |_| "Valkey, compatible with Redis");
+    if version >= VERSION_MIN {
+        return Finding::ok(ABOUT, format!("{name} {text} answers"));
+    }
+    let (major, minor) = VERSION_MIN;
+    Finding::problem(ABOUT, format!("{name} {text} is too old"), format!("use {major}.{minor} or newer, or Valkey"))
+}
+
+fn eviction(info: &BTreeMap<String, String>) -> Finding {
+    match info.get("maxmemory_policy").map(String::as_str) {
+        Some("noeviction") => Finding::ok(ABOUT, "maxmemory-policy is noeviction"),
+        policy => Finding::problem(
+            ABOUT,
+            format!("maxmemory-policy is {}: when memory runs short, Redis throws jobs away", policy.unwrap_or("unknown")),
+            "set it: redis-cli config set maxmemory-policy noeviction, and in redis.conf (or in your provider's console)",
+        ),
+    }
+}
+
+fn persistence(info: &BTreeMap<String, String>) -> Finding {
+    let is = |name: &str, value: &str| info.get(name).is_some_and(|given| given == value);
+    if is("aof_enabled", "1") && is("aof_last_write_status", "ok") {
+        return Finding::ok(ABOUT, "the append-only file is on");
+    }
+    if is("aof_enabled", "1") {
+        let hint = "see Redis's log: most often the disk is full";
+        return Finding::problem(ABOUT, "the append-only file is on, but its last write failed", hint);
+    }
+    Finding::warning(
+        ABOUT,
+        "the append-only file is off: after a crash of Redis, work that did not come through the outbox is lost",
+        "set appendonly yes and appendfsync everysec, or enqueue through the outbox only",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Level;
+    use super::*;
+
+    fn info(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_redis_that_would_lose_work_is_called_so() {
+        assert_eq!(version(&info(&[("redis_version", "6.0.16")])).level, Level::Problem);
+        assert_eq!(version(&info(&[("redis_version", "6.2.0")])).level, Level::Ok);
+        assert_eq!(version(&info(&[("redis_version", "10.0.1")])).level, Level::Ok);
+        assert_eq!(eviction(&info(&[("maxmemory_policy", "allkeys-lru")])).level, Level::Problem);
+        assert_eq!(eviction(&info(&[])).level, Level::Problem);
+        assert_eq!(persistence(&info(&[("aof_enabled", "0")])).level, Level::Warning);
+        assert_eq!(persistence(&info(&[("aof_enabled", "1"), ("aof_last_write_status", "err")])).level, Level::Problem);
+    }
+}

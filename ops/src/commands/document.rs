@@ -1,0 +1,94 @@
+//! `celeriac document`: add a document as the web app would, show one with its analysis.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Subcommand;
+use serde::Serialize;
+
+use crate::documents::{self, Upload};
+use crate::human::{clock, took};
+use crate::reply::Reply;
+use crate::stores::Stores;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Document {
+    /// Store a file under MEDIA_ROOT, insert its row and enqueue process_document, in one transaction.
+    Add {
+        file: PathBuf,
+        /// The web app's user it belongs to.
+        #[arg(long)]
+        user: i64,
+        /// Also record that this user consents to AI processing.
+        #[arg(long)]
+        consent: bool,
+    },
+    /// Show a document; its analysis is decrypted with FIELD_ENCRYPTION_KEYS.
+    Show { id: i64 },
+}
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    document: documents::DocumentRow,
+    /// The decrypted analysis.
+    analysis: Option<serde_json::Value>,
+}
+
+impl Document {
+    pub(crate) async fn run(self, stores: &Stores) -> anyhow::Result<Reply> {
+        match self {
+            Self::Add { file, user, consent } => add(stores, &file, user, consent).await,
+            Self::Show { id } => show(stores, id).await,
+        }
+    }
+}
+
+async fn add(stores: &Stores, file: &Path, user: i64, consent: bool) -> anyhow::Result<Reply> {
+    let media_root = stores.settings().maybe_path("MEDIA_ROOT");
+    let media_root = media_root.context("MEDIA_ROOT is not set: it names the folder that the workers read uploads from")?;
+    let pool = stores.postgres().await?;
+    let added = documents::add(&pool, &media_root, Upload { file, user_id: user, consent }).await?;
+    let line = format!(
+        "Document {} is stored as {} and its job {} is in the outbox.\nFollow it with: celeriac document show {}",
+        added.document_id, added.file_path, added.job_id, added.document_id
+    );
+    Ok(Reply::of(&added).line(line))
+}
+
+async fn show(stores: &Stores, id: i64) -> anyhow::Result<Reply> {
+    let pool = stores.postgres().await?;
+    let document = documents::find(&pool, id).await?.with_context(|| format!("there is no document {id}"))?;
+    let (analysis, remark) = match (&document.ai_summary, stores.settings().maybe("FIELD_ENCRYPTION_KEYS")) {
+        (None, _) => (None, None),
+        (Some(_), None) => (None, Some("the analysis cannot be shown: FIELD_ENCRYPTION_KEYS is not set".to_owned())),
+        (Some(token), Some(_)) => (Some(documents::decrypt(token, &stores.settings().list("FIELD_ENCRYPTION_KEYS"))?), None),
+    };
+    let mut reply_pairs = pairs(&document);
+    if let Some(analysis) = &analysis {
+        reply_pairs.push(("analysis", format!("{analysis:#}")));
+    }
+    Ok(Reply::of(&Shown { document, analysis }).pairs(reply_pairs).note(remark))
+}
+
+fn pairs(document: &documents::DocumentRow) -> Vec<(&'static str, String)> {
+    let mut pairs = vec![
+        ("document", document.id.to_string()),
+        ("user", document.user_id.to_string()),
+        ("file", document.file_path.clone()),
+        ("status", document.status.clone()),
+    ];
+    let mut add = |name, value: Option<String>| pairs.extend(value.map(|value| (name, value)));
+    add("name", Some(document.file_name.clone()).filter(|name| !name.is_empty()));
+    add("error", document.error_message.clone());
+    add("added", Some(clock(document.created_at)));
+    add("started", document.started_at.map(clock));
+    add("ended", document.completed_at.map(clock));
+    add("took", document.processing_ms.map(|ms| took(ms.unsigned_abs())));
+    add("pages", document.page_count.map(|count| count.to_string()));
+    add("text", document.text_length.map(|count| format!("{count} characters")));
+    add("OCR confidence", document.ocr_confidence.map(|percent| format!("{percent:.0} %")));
+    add("model", document.ai_model_used.clone());
+    add("tokens", document.ai_tokens_used.map(|count| count.to_string()));
+    pairs
+}

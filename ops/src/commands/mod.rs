@@ -1,0 +1,18 @@
+//! One file a command: its arguments, what it does, and how its answer reads.
+
+pub(crate) mod backup;
+pub(crate) mod check;
+pub(crate) mod costs;
+pub(crate) mod dead;
+pub(crate) mod demo;
+pub(crate) mod document;
+pub(crate) mod enqueue;
+pub(crate) mod inspect;
+pub(crate) mod job;
+pub(crate) mod key;
+pub(crate) mod migrate;
+pub(crate) mod queue;
+pub(crate) mod recover;
+pub(crate) mod schedule;
+pub(crate) mod serve;
+pub(crate) mod standin;

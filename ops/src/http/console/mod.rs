@@ -1,0 +1,60 @@
+//! The console's page: everything at a glance, rendered here, read-only. It works without its script, which only refreshes it.
+
+mod model;
+mod read;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Html;
+use chrono::Utc;
+
+use super::Shared;
+use crate::error::Error;
+use crate::health::Report;
+use crate::human::{clock, rfc3339};
+use model::{Truth, Work};
+
+#[derive(Template)]
+#[template(path = "console.html")]
+struct Page {
+    version: &'static str,
+    now: String,
+    now_machine: String,
+    level: &'static str,
+    /// What is wrong, one sentence a check.
+    complaints: Vec<String>,
+    /// From Redis; `None` while it does not answer.
+    work: Option<Work>,
+    /// From PostgreSQL; `None` while it does not answer.
+    truth: Option<Truth>,
+}
+
+pub(super) async fn page(State(shared): State<Shared>) -> Result<Html<String>, Error> {
+    let now = Utc::now();
+    let (report, work, truth) = tokio::join!(shared.health.report(), read::work(&shared.stores, now), read::truth(&shared.stores, now));
+    let page = Page {
+        version: env!("CARGO_PKG_VERSION"),
+        now: clock(now),
+        now_machine: rfc3339(now),
+        level: report.status.as_str(),
+        complaints: complaints(&report),
+        work,
+        truth,
+    };
+    page.render().map(Html).map_err(|error| Error::Internal(error.into()))
+}
+
+impl Page {
+    /// For the window's title: what a person watches from another tab.
+    fn title(&self) -> String {
+        match &self.work {
+            Some(work) => format!("{} running, {} ready · Celeriac", work.running_total, work.ready_total),
+            None => "Redis does not answer · Celeriac".to_owned(),
+        }
+    }
+}
+
+fn complaints(report: &Report) -> Vec<String> {
+    let names = report.checks.iter().filter_map(|(name, check)| check.message.as_ref().map(|message| (name, message)));
+    names.map(|(name, message)| format!("{}: {message}", name.replace('_', " "))).collect()
+}

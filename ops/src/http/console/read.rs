@@ -1,0 +1,55 @@
+//! Reads what the page shows, each store for itself: when one is away, the other's half is still shown.
+
+use std::time::Duration;
+
+use celeriac_queue::State;
+use chrono::{DateTime, Utc};
+
+use super::model::{Truth, Work};
+use crate::stores::Stores;
+use crate::views::{backups, costs, documents, jobs, outbox, queues, schedules, workers};
+
+/// Longest wait for one store.
+const PATIENCE: Duration = Duration::from_secs(2);
+const RUNNING_SHOWN: usize = 25;
+const FAILURES_SHOWN: usize = 10;
+const BACKUPS_SHOWN: i64 = 5;
+
+pub(super) async fn work(stores: &Stores, now: DateTime<Utc>) -> Option<Work> {
+    let reading = async {
+        let inspector = stores.inspector().await?;
+        let queues = queues::all(&inspector, None).await?;
+        let workers = workers::all(&stores.workers().await?).await?;
+        let running = jobs::in_state(&inspector, State::Running, None, RUNNING_SHOWN).await?;
+        let dead = jobs::recently_dead(&inspector, FAILURES_SHOWN).await?;
+        anyhow::Ok(Work::new(&queues, &workers, &running, &dead, now))
+    };
+    patiently("Redis", reading).await
+}
+
+pub(super) async fn truth(stores: &Stores, now: DateTime<Utc>) -> Option<Truth> {
+    let reading = async {
+        let pool = stores.postgres().await?;
+        let schedules = schedules::all(&pool).await?;
+        let documents = documents::by_status(&pool, documents::today(now)).await?;
+        let costs = costs::by_day(&pool, 1).await?;
+        let backups = backups::list(&pool, BACKUPS_SHOWN).await?;
+        let backlog = outbox::backlog(&pool).await?;
+        anyhow::Ok(Truth::new(&schedules, &documents, &costs, &backups, &backlog, now))
+    };
+    patiently("PostgreSQL", reading).await
+}
+
+async fn patiently<T>(store: &'static str, reading: impl Future<Output = anyhow::Result<T>>) -> Option<T> {
+    match tokio::time::timeout(PATIENCE, reading).await {
+        Ok(Ok(read)) => Some(read),
+        Ok(Err(error)) => {
+            tracing::warn!(store, error = format!("{error:#}"), "the console cannot read a store");
+            None
+        }
+        Err(_) => {
+            tracing::warn!(store, "a store has not answered in time for the console");
+            None
+        }
+    }
+}

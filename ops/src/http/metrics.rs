@@ -1,0 +1,181 @@
+//! `/metrics` for Prometheus: read from the stores at each scrape, so that every replica of this process tells the same.
+//!
+//! The names stand in [`describe`]. A store that is away leaves its metrics out and sets `celeriac_store_up` to 0.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use chrono::{DateTime, Utc};
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+use metrics_exporter_prometheus::PrometheusBuilder;
+
+use super::Shared;
+use crate::stores::Stores;
+use crate::views::backups::Newest;
+use crate::views::costs::CostRow;
+use crate::views::documents::today;
+use crate::views::outbox::Backlog;
+use crate::views::queues::QueueRow;
+use crate::views::schedules::ScheduleRow;
+use crate::views::workers::WorkerRow;
+use crate::views::{backups, costs, documents, outbox, queues, schedules, workers};
+
+/// Longest wait for one store.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+pub(super) async fn scrape(State(shared): State<Shared>) -> impl IntoResponse {
+    let now = Utc::now();
+    let (work, truth) = tokio::join!(patiently(work(&shared.stores)), patiently(truth(&shared.stores, now)));
+    // A recorder of this scrape alone: a queue or a worker that is gone leaves nothing behind.
+    let recorder = PrometheusBuilder::new().build_recorder();
+    metrics::with_local_recorder(&recorder, || {
+        describe();
+        gauge!("celeriac_store_up", "store" => "redis").set(f64::from(u8::from(work.is_some())));
+        gauge!("celeriac_store_up", "store" => "postgres").set(f64::from(u8::from(truth.is_some())));
+        if let Some(work) = &work {
+            work.queues.iter().for_each(record_queue);
+            record_workers(&work.workers);
+        }
+        if let Some(truth) = &truth {
+            record_truth(truth, now);
+        }
+    });
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder.handle().render())
+}
+
+/// From Redis.
+struct Work {
+    queues: Vec<QueueRow>,
+    workers: Vec<WorkerRow>,
+}
+
+/// From PostgreSQL.
+struct Truth {
+    documents: std::collections::BTreeMap<&'static str, u64>,
+    costs: Vec<CostRow>,
+    outbox: Backlog,
+    schedules: Vec<ScheduleRow>,
+    backups: Newest,
+}
+
+async fn patiently<T>(reading: impl Future<Output = anyhow::Result<T>>) -> Option<T> {
+    match tokio::time::timeout(PATIENCE, reading).await {
+        Ok(Ok(read)) => Some(read),
+        Ok(Err(error)) => {
+            tracing::warn!(error = format!("{error:#}"), "a store could not be read for metrics");
+            None
+        }
+        Err(_) => {
+            tracing::warn!("a store has not answered in time for metrics");
+            None
+        }
+    }
+}
+
+async fn work(stores: &Stores) -> anyhow::Result<Work> {
+    Ok(Work { queues: queues::all(&stores.inspector().await?, None).await?, workers: workers::all(&stores.workers().await?).await? })
+}
+
+async fn truth(stores: &Stores, now: DateTime<Utc>) -> anyhow::Result<Truth> {
+    let pool = stores.postgres().await?;
+    Ok(Truth {
+        documents: documents::by_status(&pool, today(now)).await?,
+        costs: costs::by_day(&pool, 1).await?,
+        outbox: outbox::backlog(&pool).await?,
+        schedules: schedules::all(&pool).await?,
+        backups: backups::newest(&pool).await?,
+    })
+}
+
+/// Every metric, its unit and its meaning.
+fn describe() {
+    describe_gauge!("celeriac_store_up", "1 when the store answered this scrape");
+    describe_gauge!("celeriac_queue_jobs", "Jobs in a queue by state");
+    describe_counter!("celeriac_queue_moves_total", "Moves of jobs since the queue began (enqueued, finished, retried, dead, …)");
+    describe_gauge!("celeriac_queue_oldest_ready_seconds", Unit::Seconds, "Age of the ready job that is next; 0 when nothing is ready");
+    describe_gauge!("celeriac_queue_paused", "1 when the queue hands out no work");
+    describe_gauge!("celeriac_workers", "Workers alive");
+    describe_gauge!("celeriac_workers_in_trouble", "Workers alive that report a trouble");
+    describe_gauge!("celeriac_worker_slots", "Jobs that all workers together can run at once");
+    describe_gauge!("celeriac_worker_in_flight", "Jobs that all workers together run now");
+    describe_gauge!("celeriac_documents", "Documents by status: in motion now, ended since midnight UTC");
+    describe_gauge!("celeriac_paid_calls_today", "Paid calls since midnight UTC by model and outcome");
+    describe_gauge!("celeriac_paid_tokens_today", "Tokens of paid calls since midnight UTC by model and direction");
+    describe_gauge!("celeriac_paid_cost_usd_today", "US dollars spent since midnight UTC by model");
+    describe_gauge!("celeriac_outbox_rows", "Outbox rows by stage: unrelayed (not yet in Redis), unconfirmed (in Redis, not ended)");
+    describe_gauge!(
+        "celeriac_outbox_oldest_unrelayed_seconds",
+        Unit::Seconds,
+        "Age of the oldest row not yet in Redis; 0 when there is none"
+    );
+    describe_gauge!("celeriac_schedule_enabled", "1 when the schedule fires");
+    describe_gauge!(
+        "celeriac_schedule_overdue_seconds",
+        Unit::Seconds,
+        "How long the schedule's next occurrence is overdue; 0 when it is not"
+    );
+    describe_gauge!("celeriac_schedule_last_run_age_seconds", Unit::Seconds, "Age of the schedule's newest run");
+    describe_gauge!("celeriac_schedule_last_run_failed", "1 when the newest run is dead");
+    describe_gauge!("celeriac_backup_age_seconds", Unit::Seconds, "Age of the newest stored backup");
+    describe_gauge!("celeriac_backup_verified_age_seconds", Unit::Seconds, "Age of the newest backup that was proved restorable");
+}
+
+fn record_queue(row: &QueueRow) {
+    let queue = row.queue.to_string();
+    for (state, count) in
+        [("ready", row.ready), ("scheduled", row.scheduled), ("running", row.running), ("finished", row.finished), ("dead", row.dead)]
+    {
+        gauge!("celeriac_queue_jobs", "queue" => queue.clone(), "state" => state).set(count as f64);
+    }
+    for (name, count) in &row.moves {
+        counter!("celeriac_queue_moves_total", "queue" => queue.clone(), "move" => name.clone()).absolute(*count);
+    }
+    gauge!("celeriac_queue_oldest_ready_seconds", "queue" => queue.clone()).set(row.oldest_ready_seconds.unwrap_or(0.0));
+    gauge!("celeriac_queue_paused", "queue" => queue).set(f64::from(u8::from(row.paused.is_some())));
+}
+
+fn record_workers(rows: &[WorkerRow]) {
+    gauge!("celeriac_workers").set(rows.len() as f64);
+    gauge!("celeriac_workers_in_trouble").set(rows.iter().filter(|row| row.trouble.is_some()).count() as f64);
+    gauge!("celeriac_worker_slots").set(rows.iter().map(|row| row.concurrency).sum::<usize>() as f64);
+    gauge!("celeriac_worker_in_flight").set(rows.iter().map(|row| row.in_flight).sum::<usize>() as f64);
+}
+
+fn record_truth(truth: &Truth, now: DateTime<Utc>) {
+    for (status, count) in &truth.documents {
+        gauge!("celeriac_documents", "status" => *status).set(*count as f64);
+    }
+    for row in &truth.costs {
+        for (outcome, count) in [("answered", row.answered), ("failed", row.failed), ("unsettled", row.unsettled)] {
+            gauge!("celeriac_paid_calls_today", "model" => row.model.clone(), "outcome" => outcome).set(count as f64);
+        }
+        gauge!("celeriac_paid_tokens_today", "model" => row.model.clone(), "direction" => "input").set(row.input_tokens as f64);
+        gauge!("celeriac_paid_tokens_today", "model" => row.model.clone(), "direction" => "output").set(row.output_tokens as f64);
+        gauge!("celeriac_paid_cost_usd_today", "model" => row.model.clone()).set(row.cost_usd);
+    }
+    gauge!("celeriac_outbox_rows", "stage" => "unrelayed").set(truth.outbox.unrelayed as f64);
+    gauge!("celeriac_outbox_rows", "stage" => "unconfirmed").set(truth.outbox.unconfirmed as f64);
+    gauge!("celeriac_outbox_oldest_unrelayed_seconds").set(truth.outbox.oldest_unrelayed_seconds.unwrap_or(0.0));
+    for row in &truth.schedules {
+        record_schedule(row, now);
+    }
+    if let Some(at) = truth.backups.stored_at {
+        gauge!("celeriac_backup_age_seconds").set((now - at).as_seconds_f64());
+    }
+    if let Some(at) = truth.backups.proved_at {
+        gauge!("celeriac_backup_verified_age_seconds").set((now - at).as_seconds_f64());
+    }
+}
+
+fn record_schedule(row: &ScheduleRow, now: DateTime<Utc>) {
+    let name = row.name.clone();
+    gauge!("celeriac_schedule_enabled", "schedule" => name.clone()).set(f64::from(u8::from(row.enabled)));
+    gauge!("celeriac_schedule_overdue_seconds", "schedule" => name.clone()).set(row.overdue_seconds.unwrap_or(0) as f64);
+    if let Some(at) = row.last_instant {
+        gauge!("celeriac_schedule_last_run_age_seconds", "schedule" => name.clone()).set((now - at).as_seconds_f64());
+        let dead = row.last_outcome.as_deref() == Some("dead");
+        gauge!("celeriac_schedule_last_run_failed", "schedule" => name).set(f64::from(u8::from(dead)));
+    }
+}

@@ -1,0 +1,177 @@
+//! The one way in for a job from outside: checked, then given to Redis or, durably, written to the outbox.
+
+use celeriac_queue::{Client, EnqueueOptions, JobId, Origin, PAYLOAD_BYTES_MAX, Policy, QueueName, State};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sqlx::PgPool;
+
+use crate::stores::Stores;
+use crate::views::jobs;
+
+/// A job as somebody outside asks for it.
+#[derive(Debug)]
+pub(crate) struct NewJob {
+    pub(crate) job: String,
+    /// A JSON object, kept byte for byte.
+    pub(crate) args: Box<RawValue>,
+    pub(crate) queue: Option<QueueName>,
+    pub(crate) priority: Option<u8>,
+    pub(crate) run_at: Option<DateTime<Utc>>,
+    pub(crate) id: Option<JobId>,
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+    pub(crate) origin: Origin,
+    pub(crate) request_id: Option<String>,
+}
+
+/// What the answer rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Safety {
+    /// Committed in PostgreSQL: it survives the loss of Redis.
+    Outbox,
+    /// In Redis: it may be lost with Redis's last second.
+    Redis,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Accepted {
+    pub(crate) id: JobId,
+    pub(crate) queue: QueueName,
+    pub(crate) state: State,
+    /// True: that id was known, nothing was added.
+    pub(crate) duplicate: bool,
+    pub(crate) safety: Safety,
+}
+
+/// Why a job was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    /// Something in it cannot be used.
+    #[error("{0}")]
+    Invalid(String),
+    /// More arguments than a job may carry.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The id belongs to another job.
+    #[error("the id {id} belongs to another job ({other}): use a new id, or send the same job and arguments again")]
+    Conflict { id: JobId, other: String },
+    /// A store does not answer; nothing is known to be enqueued.
+    #[error(transparent)]
+    Store(#[from] anyhow::Error),
+}
+
+/// Accepts a job. The same id again, with the same job, is a duplicate and changes nothing.
+///
+/// # Errors
+/// [`Refused`]; then nothing was enqueued, or (store errors) perhaps: repeat with the same id.
+pub(crate) async fn accept(stores: &Stores, new: NewJob, durable: bool) -> Result<Accepted, Refused> {
+    if !new.args.get().trim_start().starts_with('{') {
+        return Err(Refused::Invalid(format!("the arguments of {} must be a JSON object, as in {{\"document_id\": 1}}", new.job)));
+    }
+    if new.args.get().len() > PAYLOAD_BYTES_MAX {
+        let bytes = new.args.get().len();
+        return Err(Refused::TooLarge(format!(
+            "the arguments are {bytes} bytes, more than the {PAYLOAD_BYTES_MAX} allowed: store the data and pass its id"
+        )));
+    }
+    if new.priority.is_some_and(|priority| priority > 9) {
+        return Err(Refused::Invalid("the priority must be 0 (first) to 9 (last)".into()));
+    }
+    match durable {
+        true => into_outbox(&stores.postgres().await?, new).await,
+        false => into_redis(&stores.client().await?, new).await,
+    }
+}
+
+/// The policy of a job that this program knows; that of a stranger's job is the default.
+fn policy_of(job: &str) -> Policy {
+    celeriac_jobs::catalog().into_iter().find(|known| known.name == job).map(|known| known.policy).unwrap_or_default()
+}
+
+async fn into_redis(client: &Client, new: NewJob) -> Result<Accepted, Refused> {
+    let options = EnqueueOptions {
+        id: new.id,
+        queue: new.queue,
+        priority: new.priority,
+        at: new.run_at.map(millis),
+        expires_at: new.expires_at.map(millis),
+        origin: new.origin,
+        request_id: new.request_id,
+        ..EnqueueOptions::default()
+    };
+    let payload = new.args.get().as_bytes().to_vec();
+    let enqueued = client.enqueue_raw(&new.job, payload, &policy_of(&new.job), options).await.map_err(|error| match error {
+        celeriac_queue::Error::InvalidName { .. } => Refused::Invalid(error.to_string()),
+        celeriac_queue::Error::PayloadTooLarge { .. } => Refused::TooLarge(error.to_string()),
+        error => Refused::Store(error.into()),
+    })?;
+    if enqueued.duplicate {
+        let inspector = celeriac_queue::Inspector::new(client.connection().clone());
+        let known = jobs::find(&inspector, &enqueued.id, Some(&enqueued.queue)).await.map_err(anyhow::Error::from)?;
+        if let Some(other) = known.and_then(|known| known.job).filter(|name| *name != new.job) {
+            return Err(Refused::Conflict { id: enqueued.id, other });
+        }
+    }
+    Ok(Accepted { id: enqueued.id, queue: enqueued.queue, state: enqueued.state, duplicate: enqueued.duplicate, safety: Safety::Redis })
+}
+
+async fn into_outbox(pool: &PgPool, new: NewJob) -> Result<Accepted, Refused> {
+    let queue = new.queue.clone().unwrap_or_else(|| policy_of(&new.job).queue);
+    let mut transaction = pool.begin().await.map_err(refused)?;
+    let id = sqlx::query_scalar!(
+        r#"select celeriac.enqueue($1, $2::text::jsonb, $3, $4::int, $5, $6, $7, $8, $9) as "id!""#,
+        new.job,
+        new.args.get(),
+        new.queue.as_ref().map(QueueName::as_str),
+        new.priority.map(i32::from),
+        new.run_at,
+        new.id.as_ref().map(JobId::as_str),
+        new.expires_at,
+        origin_name(new.origin),
+        new.request_id
+    )
+    .fetch_one(&mut *transaction)
+    .await
+    .map_err(refused)?;
+    let row = sqlx::query!(
+        r#"select xmin = pg_current_xact_id()::xid as "ours!", job, job = $2 and args = $3::text::jsonb as "same!",
+                  coalesce(run_at > now(), false) as "later!"
+           from celeriac.outbox where id = $1"#,
+        id,
+        new.job,
+        new.args.get()
+    )
+    .fetch_one(&mut *transaction)
+    .await
+    .map_err(refused)?;
+    let id = JobId::parse(&id).map_err(anyhow::Error::from)?;
+    if !row.ours && !row.same {
+        return Err(Refused::Conflict { id, other: row.job });
+    }
+    transaction.commit().await.map_err(refused)?;
+    let state = if row.later { State::Scheduled } else { State::Ready };
+    Ok(Accepted { id, queue, state, duplicate: !row.ours, safety: Safety::Outbox })
+}
+
+/// What PostgreSQL says of bad data (class 22, or a check) is the caller's to mend; the rest is the store's.
+fn refused(error: sqlx::Error) -> Refused {
+    let Some(database) = error.as_database_error() else { return Refused::Store(error.into()) };
+    match database.code().as_deref() {
+        Some("54000") => Refused::TooLarge(database.message().to_owned()),
+        Some(code) if code.starts_with("22") || code == "23514" => Refused::Invalid(database.message().to_owned()),
+        _ => Refused::Store(error.into()),
+    }
+}
+
+fn origin_name(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Cli => "cli",
+        Origin::Http => "http",
+        Origin::Rust | Origin::Outbox => "sql",
+    }
+}
+
+fn millis(moment: DateTime<Utc>) -> u64 {
+    u64::try_from(moment.timestamp_millis()).unwrap_or(0)
+}

@@ -1,0 +1,166 @@
+//! Jobs in Redis, one row each. Payloads are not shown: they may hold personal data.
+
+use celeriac_queue::{Inspector, JobId, JobView, QueueName, State};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::human::moment;
+
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct JobRow {
+    pub(crate) id: JobId,
+    pub(crate) queue: QueueName,
+    /// The wire name; absent when the stored envelope cannot be read.
+    pub(crate) job: Option<String>,
+    pub(crate) state: State,
+    pub(crate) priority: u8,
+    pub(crate) enqueued_at: Option<DateTime<Utc>>,
+    /// When a scheduled job is due.
+    pub(crate) due_at: Option<DateTime<Utc>>,
+    /// Until when a running job's lease holds without another heartbeat.
+    pub(crate) lease_until: Option<DateTime<Utc>>,
+    pub(crate) worker: Option<String>,
+    /// Attempts that failed.
+    pub(crate) failed_attempts: u32,
+    /// Deliveries whose worker died or fell silent.
+    pub(crate) losses: u32,
+    /// Deliveries that gave the slot back without spending an attempt.
+    pub(crate) snoozes: u32,
+    pub(crate) cancel_asked: bool,
+    pub(crate) progress: Option<Progress>,
+    pub(crate) ended_at: Option<DateTime<Utc>>,
+    /// Which kind of end, e.g. failed, refused, poison, unknown.
+    pub(crate) kind: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) duration_ms: Option<u64>,
+    pub(crate) output: Option<serde_json::Value>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) payload_bytes: usize,
+    pub(crate) attempts: Vec<AttemptRow>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    pub(crate) percent: f64,
+    #[serde(default)]
+    pub(crate) message: String,
+}
+
+/// One failed attempt.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct AttemptRow {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) worker: String,
+    pub(crate) error: String,
+}
+
+/// Jobs of one state: of one queue, or of all queues one after the other.
+///
+/// # Errors
+/// When Redis does not answer.
+pub(crate) async fn in_state(
+    inspector: &Inspector,
+    state: State,
+    queue: Option<&QueueName>,
+    limit: usize,
+) -> Result<Vec<JobRow>, celeriac_queue::Error> {
+    let queues = match queue {
+        Some(queue) => vec![queue.clone()],
+        None => inspector.queue_names().await?,
+    };
+    let mut rows = Vec::new();
+    for queue in &queues {
+        let views = inspector.list(queue, state, limit - rows.len()).await?;
+        rows.extend(views.into_iter().map(JobRow::from));
+        if rows.len() >= limit {
+            break;
+        }
+    }
+    Ok(rows)
+}
+
+/// The newest failures of all queues together.
+///
+/// # Errors
+/// When Redis does not answer.
+pub(crate) async fn recently_dead(inspector: &Inspector, limit: usize) -> Result<Vec<JobRow>, celeriac_queue::Error> {
+    let mut rows = Vec::new();
+    for queue in inspector.queue_names().await? {
+        rows.extend(inspector.list(&queue, State::Dead, limit).await?.into_iter().map(JobRow::from));
+    }
+    rows.sort_by_key(|row| std::cmp::Reverse(row.ended_at));
+    rows.truncate(limit);
+    Ok(rows)
+}
+
+/// A job by its id, in the named queue or wherever it is. `None`: Redis does not know it.
+///
+/// # Errors
+/// When Redis does not answer.
+pub(crate) async fn find(inspector: &Inspector, id: &JobId, queue: Option<&QueueName>) -> Result<Option<JobRow>, celeriac_queue::Error> {
+    let found = match queue {
+        Some(queue) => inspector.job(queue, id).await,
+        None => inspector.find(id).await,
+    };
+    match found {
+        Ok(view) => Ok(Some(view.into())),
+        Err(celeriac_queue::Error::NoSuchJob { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+impl JobRow {
+    pub(crate) fn name(&self) -> &str {
+        self.job.as_deref().unwrap_or("(unreadable)")
+    }
+
+    /// `62 %: reading page 3`
+    pub(crate) fn progress_text(&self) -> Option<String> {
+        self.progress.as_ref().map(|progress| match progress.message.as_str() {
+            "" => format!("{:.0} %", progress.percent),
+            message => format!("{:.0} %: {message}", progress.percent),
+        })
+    }
+
+    /// `2 failed, 1 lost`; absent for a job that never stumbled.
+    pub(crate) fn tries_text(&self) -> Option<String> {
+        let parts = [(self.failed_attempts, "failed"), (self.losses, "lost"), (self.snoozes, "snoozed")];
+        let told: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        (!told.is_empty()).then(|| told.join(", "))
+    }
+}
+
+impl From<JobView> for JobRow {
+    fn from(view: JobView) -> Self {
+        let until = view.until.map(moment);
+        let outcome = view.outcome;
+        Self {
+            id: view.id,
+            queue: view.queue,
+            job: view.name,
+            state: view.state,
+            priority: view.priority,
+            enqueued_at: view.enqueued_at.map(moment),
+            due_at: until.filter(|_| view.state == State::Scheduled),
+            lease_until: until.filter(|_| view.state == State::Running),
+            worker: view.worker.or_else(|| outcome.as_ref().and_then(|outcome| outcome.worker.clone())),
+            failed_attempts: view.tries.attempts,
+            losses: view.tries.losses,
+            snoozes: view.tries.snoozes,
+            cancel_asked: view.cancel_asked,
+            progress: view.progress.and_then(|json| serde_json::from_value(json).ok()),
+            ended_at: outcome.as_ref().map(|outcome| moment(outcome.at)),
+            kind: outcome.as_ref().and_then(|outcome| outcome.kind.clone()),
+            reason: outcome.as_ref().and_then(|outcome| outcome.reason.clone()),
+            duration_ms: outcome.as_ref().and_then(|outcome| outcome.duration_ms),
+            output: outcome.and_then(|outcome| outcome.output),
+            request_id: view.request_id,
+            payload_bytes: view.payload_bytes,
+            attempts: view
+                .history
+                .into_iter()
+                .map(|attempt| AttemptRow { at: moment(attempt.at), worker: attempt.worker, error: attempt.error })
+                .collect(),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! What the stores hold, as ops shows it: the same rows for the CLI's tables, its JSON, health, metrics and the console.
+//!
+//! Field names here are the stable names of `--json`; moments are RFC 3339.
+
+pub(crate) mod backups;
+pub(crate) mod costs;
+pub(crate) mod documents;
+pub(crate) mod jobs;
+pub(crate) mod outbox;
+pub(crate) mod queues;
+pub(crate) mod schedules;
+pub(crate) mod workers;
