@@ -203,10 +203,12 @@ impl Inspector {
             return Ok(Vec::new());
         }
         let keys = self.connection.namespace().queue(queue);
-        let names: Vec<&str> = ids.iter().map(JobId::as_str).collect();
-        let found: Vec<Option<Vec<u8>>> =
-            redis::cmd("HMGET").arg(keys.get(Key::Jobs)).arg(&names).query_async(&mut self.connection.shared()).await?;
-        Ok(found.into_iter().map(|bytes| bytes.is_some()).collect())
+        // Not HMGET: it would carry every payload over the line only to be thrown away.
+        let mut lookups = redis::pipe();
+        for id in ids {
+            lookups.hexists(keys.get(Key::Jobs), id.as_str());
+        }
+        Ok(lookups.query_async(&mut self.connection.shared()).await?)
     }
 
     /// Jobs in one state: ready in the order they will run, scheduled by due moment, ended ones newest first. At most 1,000.
