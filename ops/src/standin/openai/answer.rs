@@ -16,7 +16,9 @@ pub(super) fn response(request: &Request) -> Response {
     let text = if request.format["type"] == "json_schema" { form::fill(request).to_string() } else { "Hello.".to_owned() };
     let tokens = tokens_of(&text);
     match request.max_output_tokens {
-        Some(max) if tokens as u64 > max => incomplete(request, "max_output_tokens", &text[..text.floor_char_boundary(max as usize * CHARS_PER_TOKEN)]),
+        Some(max) if tokens as u64 > max => {
+            incomplete(request, "max_output_tokens", &text[..text.floor_char_boundary(max as usize * CHARS_PER_TOKEN)])
+        }
         _ => completed(request, &text),
     }
 }
@@ -41,7 +43,8 @@ fn tokens_of(text: &str) -> usize {
 }
 
 fn send(body: Value) -> Response {
-    ([("x-request-id", format!("req_{}", uuid::Uuid::new_v4().simple())), ("openai-processing-ms", "1".to_owned())], Json(body)).into_response()
+    ([("x-request-id", format!("req_{}", uuid::Uuid::new_v4().simple())), ("openai-processing-ms", "1".to_owned())], Json(body))
+        .into_response()
 }
 
 pub(super) fn object(request: &Request, status: &str, incomplete_details: Value, content: Value, output_tokens: usize) -> Value {

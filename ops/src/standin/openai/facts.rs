@@ -29,7 +29,11 @@ pub(super) fn of(text: &str) -> Facts {
     let text = without_markers(text);
     let sentences = sentences(&text);
     let words: Vec<String> = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
-    let dates = sentences.iter().flat_map(|sentence| dates(sentence).into_iter().map(move |date| (date, sentence.clone()))).take(DATES_MAX).collect();
+    let dates = sentences
+        .iter()
+        .flat_map(|sentence| dates(sentence).into_iter().map(move |date| (date, sentence.clone())))
+        .take(DATES_MAX)
+        .collect();
     let score = |list: &[&str]| words.iter().filter(|word| list.contains(&word.as_str())).count();
     let language = LANGUAGES.iter().max_by_key(|(name, list)| (score(list), *name == "en")).map_or("en", |(name, _)| name);
     let has = |word: &str| words.iter().any(|found| found == word);
@@ -83,7 +87,9 @@ mod tests {
 
     #[test]
     fn dates_are_found_as_they_are_commonly_written() {
-        let facts = of("===== document begins 1 =====\n[page 1 of 1]\nDear Ada, the hearing is on 3 March 2027. Reply by 2026-12-01! It was filed May 5, 2026.");
+        let facts = of(
+            "===== document begins 1 =====\n[page 1 of 1]\nDear Ada, the hearing is on 3 March 2027. Reply by 2026-12-01! It was filed May 5, 2026.",
+        );
         let dates: Vec<&str> = facts.dates.iter().map(|(date, _)| date.as_str()).collect();
         assert_eq!(dates, ["2027-03-03", "2026-12-01", "2026-05-05"]);
         assert_eq!((facts.language, facts.document_type, facts.sentences.len()), ("en", "letter", 3));

@@ -60,9 +60,16 @@ fn take_message(item: &Value, request: &mut Request) -> Result<(), String> {
         Value::Array(parts) => {
             for part in parts {
                 match part["type"].as_str() {
-                    Some("input_text") => add_text(part["text"].as_str().ok_or("Missing required parameter: 'input[0].content[0].text'.")?, request),
+                    Some("input_text") => {
+                        add_text(part["text"].as_str().ok_or("Missing required parameter: 'input[0].content[0].text'.")?, request)
+                    }
                     Some("input_image") => request.pictures.push(picture(part["image_url"].as_str().unwrap_or_default())?),
-                    other => return Err(format!("Invalid value: '{}'. Supported values are: 'input_text', 'input_image'.", other.unwrap_or("null"))),
+                    other => {
+                        return Err(format!(
+                            "Invalid value: '{}'. Supported values are: 'input_text', 'input_image'.",
+                            other.unwrap_or("null")
+                        ));
+                    }
                 }
             }
         }
@@ -80,7 +87,8 @@ fn add_text(text: &str, request: &mut Request) {
 
 /// Decodes the header only: the size is what the bytes say, not what anybody claims.
 fn picture(url: &str) -> Result<Picture, String> {
-    let encoded = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")).ok_or("Invalid 'input[0].content[0].image_url'.")?.1;
+    let encoded =
+        url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")).ok_or("Invalid 'input[0].content[0].image_url'.")?.1;
     let bytes = STANDARD.decode(encoded).map_err(|_| "Invalid base64 image_url.")?;
     let reader = image::ImageReader::new(std::io::Cursor::new(&bytes)).with_guessed_format().map_err(|error| error.to_string())?;
     let media_type = reader.format().ok_or("The image data you provided does not represent a valid image.")?.to_mime_type();
@@ -101,11 +109,15 @@ fn check_strict(schema: &Value, name: &str) -> Result<(), String> {
     if schema["type"] == "object" {
         let properties = schema["properties"].as_object().cloned().unwrap_or_default();
         if schema["additionalProperties"] != false {
-            return Err(format!("Invalid schema for response_format '{name}': 'additionalProperties' is required to be supplied and to be false."));
+            return Err(format!(
+                "Invalid schema for response_format '{name}': 'additionalProperties' is required to be supplied and to be false."
+            ));
         }
         let required = schema["required"].as_array().cloned().unwrap_or_default();
         if let Some(missing) = properties.keys().find(|key| !required.iter().any(|required| required == key.as_str())) {
-            return Err(format!("Invalid schema for response_format '{name}': 'required' must include every key in properties. Missing '{missing}'."));
+            return Err(format!(
+                "Invalid schema for response_format '{name}': 'required' must include every key in properties. Missing '{missing}'."
+            ));
         }
         properties.values().try_for_each(|property| check_strict(property, name))?;
     }

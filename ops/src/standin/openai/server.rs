@@ -173,8 +173,12 @@ async fn models(State(shared): State<Shared>, headers: HeaderMap) -> Response {
     if let Some(refusal) = refuse_key(&headers) {
         return refusal;
     }
-    let data: Vec<Value> =
-        shared.lock().models.iter().map(|id| json!({ "id": id, "object": "model", "created": 1_700_000_000, "owned_by": "system" })).collect();
+    let data: Vec<Value> = shared
+        .lock()
+        .models
+        .iter()
+        .map(|id| json!({ "id": id, "object": "model", "created": 1_700_000_000, "owned_by": "system" }))
+        .collect();
     Json(json!({ "object": "list", "data": data })).into_response()
 }
 

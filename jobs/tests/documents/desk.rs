@@ -1,0 +1,200 @@
+//! What each test works with: a database of its own, a media folder, a stand-in model, and runs of the job as a worker makes them.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use celeriac_jobs::crypt::FieldKeys;
+use celeriac_jobs::documents::{Analysis, ChildProgram, Documents, Limits, ProcessDocument, Processed};
+use celeriac_jobs::ledger::Ledger;
+use celeriac_jobs::openai::{OpenAi, OpenAiConfig};
+use celeriac_jobs::storage::Storage;
+use celeriac_ops::standin::openai::{Control, Fault, OpenAiStub, Options};
+use celeriac_queue::{Client, Envelope, Job, JobContext, JobError, JobId, JobResult, Outcome, RedisConfig, Tries};
+use sqlx::PgPool;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const MODEL: &str = "gpt-4.1-mini";
+
+pub(crate) struct Desk {
+    pub(crate) pool: PgPool,
+    pub(crate) documents: Documents,
+    pub(crate) stub: OpenAiStub,
+    media: TempDir,
+    client: Client,
+}
+
+/// A document's row, as the web app sees it.
+#[derive(Debug, PartialEq, sqlx::FromRow)]
+pub(crate) struct Row {
+    pub(crate) status: String,
+    pub(crate) error_message: Option<String>,
+    pub(crate) ai_summary: Option<String>,
+    pub(crate) ai_model_used: Option<String>,
+    pub(crate) ai_tokens_used: Option<i32>,
+    pub(crate) page_count: Option<i32>,
+    pub(crate) text_length: Option<i32>,
+    pub(crate) ocr_confidence: Option<f32>,
+    pub(crate) fence: i64,
+}
+
+/// A row of the ledger, without its answer.
+#[derive(Debug, PartialEq, sqlx::FromRow)]
+pub(crate) struct LedgerRow {
+    pub(crate) state: String,
+    pub(crate) calls: i32,
+    pub(crate) unknown_outcomes: i32,
+    pub(crate) unusable_answers: i32,
+    pub(crate) input_tokens: Option<i32>,
+    pub(crate) error: Option<String>,
+}
+
+pub(crate) fn limits() -> Limits {
+    Limits {
+        bytes_max: 52_428_800,
+        pages_max: 100,
+        pixels_max: 100_000_000,
+        child_memory_bytes: 1_000_000_000,
+        child_timeout: Duration::from_secs(60),
+        child_program: ChildProgram::At(reader()),
+        input_tokens_max: 100_000,
+        output_tokens_max: 4_000,
+    }
+}
+
+pub(crate) fn reader() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_celeriac-reader"))
+}
+
+impl Desk {
+    pub(crate) async fn new(pool: PgPool) -> Self {
+        Self::with_timeout(pool, Duration::from_secs(20)).await
+    }
+
+    pub(crate) async fn with_timeout(pool: PgPool, timeout: Duration) -> Self {
+        let redis_url = std::env::var("REDIS_URL").expect("REDIS_URL names a Redis for the tests; `make test` starts one");
+        let mut redis = RedisConfig::new(redis_url);
+        redis.namespace = celeriac_queue::Namespace::parse(&format!("test-{}", uuid::Uuid::new_v4().simple())).unwrap();
+        let client = Client::connect(&redis).await.unwrap();
+        let media = tempfile::tempdir().unwrap();
+        let stub = OpenAiStub::start(Options::default()).await.unwrap();
+        let openai = OpenAi::new(OpenAiConfig {
+            base_url: stub.url().to_owned(),
+            api_key: "sk-test".to_owned().into(),
+            model: MODEL.to_owned(),
+            timeout,
+        });
+        let keys = FieldKeys::new(&["Y2VsZXJpYWMtZXhhbXBsZS1rZXktMzItYnl0ZXMhISE="]).unwrap();
+        let documents = Documents {
+            pool: pool.clone(),
+            storage: Storage::local(media.path()).unwrap(),
+            ledger: Ledger::new(pool.clone(), keys.clone()),
+            keys,
+            openai: openai.unwrap(),
+            limits: limits(),
+            backoff: ProcessDocument::policy().backoff,
+        };
+        Self { documents, pool, stub, media, client }
+    }
+
+    /// A document of user 1, who has consented.
+    pub(crate) async fn add(&self, contents: &[u8]) -> i64 {
+        self.consent(1).await;
+        let path = format!("documents/user_1/{}.pdf", uuid::Uuid::new_v4());
+        self.write(&path, contents);
+        self.add_row(1, &path).await
+    }
+
+    pub(crate) fn write(&self, path: &str, contents: &[u8]) {
+        let full = self.path(path);
+        std::fs::create_dir_all(full.parent().unwrap()).unwrap();
+        std::fs::write(full, contents).unwrap();
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.media.path().join(path)
+    }
+
+    pub(crate) async fn consent(&self, user_id: i64) {
+        sqlx::query("insert into celeriac.consents (user_id) values ($1) on conflict do nothing")
+            .bind(user_id)
+            .execute(&self.pool)
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn add_row(&self, user_id: i64, file_path: &str) -> i64 {
+        sqlx::query_scalar("insert into celeriac.documents (user_id, file_path) values ($1, $2) returning id")
+            .bind(user_id)
+            .bind(file_path)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+
+    /// One run of the job, as a worker's delivery makes it. Every run is of the same job unless another is named.
+    pub(crate) async fn run(&self, document_id: i64) -> JobResult<Processed> {
+        self.run_as(document_id, "job-1").await
+    }
+
+    pub(crate) async fn run_as(&self, document_id: i64, job_id: &str) -> JobResult<Processed> {
+        ProcessDocument { document_id }.run(self.documents.clone(), self.context(job_id)).await
+    }
+
+    pub(crate) async fn on_terminal(&self, document_id: i64, outcome: Outcome) {
+        ProcessDocument { document_id }.on_terminal(self.documents.clone(), self.context("job-1"), outcome).await.unwrap();
+    }
+
+    fn context(&self, job_id: &str) -> JobContext {
+        let envelope = Envelope::new(celeriac_jobs::documents::NAME, Vec::new(), 0);
+        let policy = ProcessDocument::policy();
+        let id = JobId::parse(job_id).unwrap();
+        JobContext::new(self.client.clone(), policy.queue, id, &envelope, Tries::default(), policy.max_attempts, CancellationToken::new())
+    }
+
+    pub(crate) async fn row(&self, document_id: i64) -> Row {
+        sqlx::query_as("select * from celeriac.documents where id = $1").bind(document_id).fetch_one(&self.pool).await.unwrap()
+    }
+
+    pub(crate) async fn ledger(&self) -> Vec<LedgerRow> {
+        sqlx::query_as("select * from celeriac.paid_calls order by id").fetch_all(&self.pool).await.unwrap()
+    }
+
+    pub(crate) fn analysis(&self, row: &Row) -> Analysis {
+        let json = self.documents.keys.decrypt(row.ai_summary.as_deref().expect("a completed document has its summary")).unwrap();
+        serde_json::from_str(&json).unwrap()
+    }
+
+    pub(crate) fn next(&self, faults: &[Fault]) {
+        self.stub.control(Control { next: faults.to_vec(), ..Control::default() });
+    }
+
+    pub(crate) fn requests(&self) -> u64 {
+        self.stub.counters().requests
+    }
+}
+
+pub(crate) fn sample(name: &str) -> Vec<u8> {
+    std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples").join(name)).unwrap()
+}
+
+/// A failure as the queue would handle it, with its text.
+pub(crate) fn shown(result: JobResult<Processed>) -> (&'static str, String) {
+    match result.expect_err("the run completed") {
+        JobError::Retry(error) => ("retry", format!("{error:#}")),
+        JobError::RetryAfter(_, error) => ("retry", format!("{error:#}")),
+        JobError::Snooze(_, reason) => ("snooze", reason),
+        JobError::Bury(error) => ("bury", format!("{error:#}")),
+        JobError::Cancel(reason) => ("cancel", reason),
+        JobError::PauseQueue(reason) => ("pause", reason),
+    }
+}
+
+/// Polls until it holds.
+pub(crate) async fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < deadline, "never came true: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,146 @@
+//! Each way a call to OpenAI can end: what the queue is told, what the user is told, and what the ledger keeps.
+
+use std::time::Duration;
+
+use celeriac_ops::standin::openai::{Control, Fault};
+use celeriac_queue::{JobError, Outcome, State};
+use sqlx::PgPool;
+
+use crate::desk::{Desk, shown};
+use crate::files::text_pdf;
+
+const BUSY: &str = "The AI service could not be reached or is busy.";
+const STOPPED: &str = "The AI service is not available to us at the moment; processing goes on when an operator has seen to it.";
+
+async fn with_document(pool: PgPool) -> (Desk, i64) {
+    let desk = Desk::new(pool).await;
+    let id = desk.add(&text_pdf(&["A page with more than eight words so that it is text."])).await;
+    (desk, id)
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn every_outcome_is_told_apart(pool: PgPool) {
+    let desk = Desk::new(pool).await;
+    let off_form = "The AI service gave no usable answer for this document.";
+    // Fault; what the queue does; the user's sentence; the ledger's state, and whether tokens were counted there.
+    let cases = [
+        (Fault::Unauthorized, "pause", STOPPED, ("failed", false)),
+        (Fault::QuotaExhausted, "pause", STOPPED, ("failed", false)),
+        (Fault::ModelNotFound, "pause", STOPPED, ("failed", false)),
+        (Fault::RateLimited { retry_after: None }, "retry", BUSY, ("failed", false)),
+        (Fault::ServerError, "retry", BUSY, ("failed", false)),
+        (Fault::HtmlError, "retry", BUSY, ("failed", false)),
+        (Fault::Cut, "retry", BUSY, ("started", false)),
+        (Fault::HtmlAnswer, "retry", BUSY, ("started", false)),
+        (Fault::Refusal, "bury", "The AI service declined to analyze this document.", ("failed", true)),
+        (Fault::Incomplete, "bury", "The analysis of this document became too long and was cut off before its end.", ("failed", true)),
+        (Fault::InvalidJson, "retry", off_form, ("failed", true)),
+        (Fault::OffSchema, "retry", off_form, ("failed", true)),
+    ];
+    for (fault, next, sentence, (state, counted)) in cases {
+        let id = desk.add(&text_pdf(&["A page with more than eight words so that it is text."])).await;
+        desk.next(std::slice::from_ref(&fault));
+        let before = desk.requests();
+        let (did, told) = shown(desk.run(id).await);
+        assert_eq!(did, next, "{fault:?}: {told}");
+        assert_eq!(desk.requests() - before, 1, "{fault:?} was not asked once");
+        let row = desk.row(id).await;
+        assert_eq!((row.status.as_str(), row.error_message.as_deref()), ("analyzing", Some(sentence)), "{fault:?}");
+        let ledger = desk.ledger().await.pop().unwrap();
+        assert_eq!((ledger.state.as_str(), ledger.input_tokens.is_some()), (state, counted), "{fault:?}: {ledger:?}");
+        // Whatever it was, the document can still be completed.
+        desk.run(id).await.unwrap();
+        assert_eq!(desk.row(id).await.status, "completed", "{fault:?}");
+    }
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_refused_key_names_the_setting_and_not_the_key(pool: PgPool) {
+    let (desk, id) = with_document(pool).await;
+    desk.next(&[Fault::Unauthorized]);
+    let (_, reason) = shown(desk.run(id).await);
+    assert!(reason.contains("OPENAI_API_KEY") && !reason.contains("sk-"), "{reason}");
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn the_wait_a_provider_asks_for_is_kept(pool: PgPool) {
+    let (desk, id) = with_document(pool).await;
+    for (asked, at_least, at_most) in [("90", 90, 90), ("86400", 600, 600), ("0", 0, 60)] {
+        desk.next(&[Fault::RateLimited { retry_after: Some(asked.to_owned()) }]);
+        let Err(JobError::RetryAfter(wait, _)) = desk.run(id).await else { panic!("no wait was asked for") };
+        // Backoff with full jitter may ask for up to a minute more than nothing, never for less than the provider.
+        assert!((at_least..=at_most).contains(&wait.as_secs()), "asked {asked}, got {wait:?}");
+    }
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn an_answer_that_was_paid_for_is_not_bought_again_when_saving_it_failed(pool: PgPool) {
+    let (desk, id) = with_document(pool).await;
+    sqlx::query("alter table celeriac.usage_counters rename to elsewhere").execute(&desk.pool).await.unwrap();
+    assert_eq!(shown(desk.run(id).await).0, "retry");
+    let row = desk.row(id).await;
+    assert_eq!((row.status.as_str(), row.ai_summary), ("analyzing", None));
+    assert_eq!(row.error_message.as_deref(), Some("A technical problem interrupted the processing of this document."));
+    sqlx::query("alter table celeriac.elsewhere rename to usage_counters").execute(&desk.pool).await.unwrap();
+    // Also when the document is enqueued anew, under another job.
+    desk.run_as(id, "job-2").await.unwrap();
+    assert_eq!(desk.row(id).await.status, "completed");
+    assert_eq!(desk.requests(), 1);
+    assert_eq!(desk.ledger().await[0].calls, 1);
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_lost_answer_is_asked_for_once_more_and_then_left_to_a_person(pool: PgPool) {
+    let (desk, id) = with_document(pool).await;
+    desk.next(&[Fault::Cut, Fault::Cut]);
+    assert_eq!(shown(desk.run(id).await).0, "retry");
+    let (next, told) = shown(desk.run(id).await);
+    assert_eq!(
+        (next, told.starts_with("The AI service's answer was lost twice, so this document is left to a person.")),
+        ("bury", true),
+        "{told}"
+    );
+    // A delivery that comes all the same asks nobody.
+    assert_eq!(shown(desk.run(id).await).0, "bury");
+    assert_eq!(desk.requests(), 2);
+    // Once the job is dead, replaying it is the person's decision to pay a third time.
+    let dead = Outcome::new(State::Dead, 0).because("refused", "lost twice");
+    desk.on_terminal(id, dead.clone()).await;
+    desk.on_terminal(id, dead).await;
+    desk.run(id).await.unwrap();
+    let ledger = desk.ledger().await;
+    assert_eq!((desk.requests(), ledger[0].calls, ledger[0].unknown_outcomes), (3, 3, 2), "{ledger:?}");
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_second_answer_of_no_use_ends_the_job(pool: PgPool) {
+    let (desk, id) = with_document(pool).await;
+    desk.next(&[Fault::InvalidJson, Fault::OffSchema]);
+    assert_eq!(shown(desk.run(id).await).0, "retry");
+    let once = desk.ledger().await[0].input_tokens.unwrap();
+    assert_eq!(shown(desk.run(id).await).0, "bury");
+    let ledger = &desk.ledger().await[0];
+    assert_eq!((ledger.unusable_answers, ledger.input_tokens), (2, Some(2 * once)), "both answers were paid for");
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_timeout_counts_as_an_unknown_outcome_and_no_connection_does_not(pool: PgPool) {
+    let mut desk = Desk::with_timeout(pool, Duration::from_millis(300)).await;
+    let id = desk.add(&text_pdf(&["A page with more than eight words so that it is text."])).await;
+    desk.stub.control(Control { latency_ms: Some(60_000), ..Control::default() });
+    assert_eq!(shown(desk.run(id).await).0, "retry");
+    assert_eq!((desk.ledger().await[0].state.as_str(), desk.ledger().await[0].error.as_deref()), ("started", Some("timeout")));
+
+    let other = desk.add(&text_pdf(&["Another page with more than eight words in all of it."])).await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    desk.documents.openai = celeriac_jobs::openai::OpenAi::new(celeriac_jobs::openai::OpenAiConfig {
+        base_url: format!("http://{nobody}/v1"),
+        api_key: "sk-test".to_owned().into(),
+        model: crate::desk::MODEL.to_owned(),
+        timeout: Duration::from_secs(5),
+    })
+    .unwrap();
+    assert_eq!(shown(desk.run(other).await).0, "retry");
+    let ledger = desk.ledger().await.pop().unwrap();
+    assert_eq!((ledger.state.as_str(), ledger.error.as_deref()), ("failed", Some("connection_failed")));
+}
