@@ -1,0 +1,11 @@
+//! Whole-system tests: real processes on real servers, killed, stopped, cut off and emptied.
+
+mod crash;
+mod documentation;
+mod documents;
+mod load;
+mod model_faults;
+mod outage;
+mod own_worker;
+mod schedulers;
+mod web_app;
