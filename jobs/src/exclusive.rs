@@ -1,6 +1,6 @@
 //! One run at a time: a lock in PostgreSQL that a dead holder cannot keep.
 
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::PgPool;
 
 /// First half of every key, so that the locks of a web app in the same database do not meet ours. ("cele")
 const OURS: i32 = 0x63_65_6c_65;
@@ -13,26 +13,22 @@ pub(crate) enum Duty {
     VerifyBackup = 3,
 }
 
-/// Held until dropped, or until its connection or process dies.
+/// Does the work while nobody else does that duty; `None`, and nothing is done, when somebody else is at it. The lock goes with the end of
+/// the work, with the drop of its future, and with the death of its process or connection.
 ///
 /// A transaction's lock and not a session's: it also holds through a transaction pooler. The transaction does nothing else, so it keeps no
 /// rows locked and no dead rows alive. It occupies one connection of the pool.
-pub(crate) struct Exclusive {
-    _transaction: Transaction<'static, Postgres>,
-}
-
-impl Exclusive {
-    /// `None` when another run has it.
-    ///
-    /// # Errors
-    /// When PostgreSQL does not answer.
-    pub(crate) async fn take(pool: &PgPool, duty: Duty) -> sqlx::Result<Option<Self>> {
-        let mut transaction = pool.begin().await?;
-        // The server's own limit on idle transactions would cut a long run's lock.
-        sqlx::query!("select set_config('idle_in_transaction_session_timeout', '0', true)").fetch_one(&mut *transaction).await?;
-        let taken = sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1, $2) as "taken!""#, OURS, duty as i32)
-            .fetch_one(&mut *transaction)
-            .await?;
-        Ok(taken.then_some(Self { _transaction: transaction }))
-    }
+///
+/// # Errors
+/// When PostgreSQL does not answer.
+pub(crate) async fn exclusively<T>(pool: &PgPool, duty: Duty, work: impl Future<Output = T>) -> sqlx::Result<Option<T>> {
+    let mut lock = pool.begin().await?;
+    // The server's own limit on idle transactions would cut a long run's lock.
+    sqlx::query!("select set_config('idle_in_transaction_session_timeout', '0', true)").fetch_one(&mut *lock).await?;
+    let taken =
+        sqlx::query_scalar!(r#"select pg_try_advisory_xact_lock($1, $2) as "taken!""#, OURS, duty as i32).fetch_one(&mut *lock).await?;
+    let done = if taken { Some(work.await) } else { None };
+    // Waited for, so that whoever follows at once finds it free. Where it fails the connection is gone, and the lock with it.
+    let _ = lock.rollback().await;
+    Ok(done)
 }

@@ -11,7 +11,7 @@ use super::snapshot::Snapshot;
 use super::store::{Digested, Store};
 use super::tables::RowCounts;
 use super::{dump, retention};
-use crate::exclusive::{Duty, Exclusive};
+use crate::exclusive::{Duty, exclusively};
 
 /// Why there is no new backup.
 #[derive(Debug, thiserror::Error)]
@@ -43,11 +43,16 @@ impl Backups {
             let deleted = retention::old(&self.pool).await?;
             return Ok(BackedUp { dry_run, deleted, ..ready.report() });
         }
-        let _only_run = Exclusive::take(&self.pool, Duty::Backup).await.context("take the lock of the backup")?.ok_or(BackupError::Busy)?;
+        let done =
+            exclusively(&self.pool, Duty::Backup, self.back_up_alone(&ready, job_id)).await.context("take the lock of the backup")?;
+        done.ok_or(BackupError::Busy)?
+    }
+
+    async fn back_up_alone(&self, ready: &Ready, job_id: &str) -> Result<BackedUp, BackupError> {
         let swept = retention::sweep(&self.pool, &ready.store, None, "its run ended before it was finished").await?;
         let stored = match catalogue::stored_by(&self.pool, job_id).await.context("read the catalogue")? {
             Some(stored) => stored,
-            None => self.make(&ready, job_id).await?,
+            None => self.make(ready, job_id).await?,
         };
         let deleted = retention::delete_old(&self.pool, &ready.store).await?;
         tracing::info!(backup.id = stored.id, bytes = stored.bytes, deleted = deleted.len(), "the database is backed up");

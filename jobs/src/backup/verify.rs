@@ -13,7 +13,7 @@ use super::scratch::{self, Scratch};
 use super::settings::Backups;
 use super::store::Store;
 use super::tables::{difference, row_counts};
-use crate::exclusive::{Duty, Exclusive};
+use crate::exclusive::{Duty, exclusively};
 
 /// Why there is no proof.
 #[derive(Debug, thiserror::Error)]
@@ -59,21 +59,27 @@ impl Backups {
         if dry_run {
             return Ok(report);
         }
-        let _only_run =
-            Exclusive::take(&self.pool, Duty::VerifyBackup).await.context("take the lock of the verification")?.ok_or(VerifyError::Busy)?;
+        let proved = exclusively(&self.pool, Duty::VerifyBackup, self.verify_alone(&ready)).await;
+        let verify_ms = proved.context("take the lock of the verification")?.ok_or(VerifyError::Busy)??;
+        Ok(Verified { verify_ms, ..report })
+    }
+
+    /// Returns how long the proof took.
+    async fn verify_alone(&self, ready: &Ready) -> Result<i64, VerifyError> {
+        let backup_id = ready.backup.id;
         scratch::sweep(&self.pool).await?;
         let started = Instant::now();
-        let proof = self.prove(&ready).await;
+        let proof = self.prove(ready).await;
         let verify_ms = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
         match proof {
             Ok(()) => {
-                catalogue::verified(&self.pool, backup.id, verify_ms).await.context("write the proof down")?;
-                tracing::info!(backup.id = backup.id, duration_ms = verify_ms, "a backup was restored and agrees");
-                Ok(Verified { verify_ms, ..report })
+                catalogue::verified(&self.pool, backup_id, verify_ms).await.context("write the proof down")?;
+                tracing::info!(backup.id = backup_id, duration_ms = verify_ms, "a backup was restored and agrees");
+                Ok(verify_ms)
             }
             Err(RestoreError::Broken(reason)) => {
-                catalogue::not_verified(&self.pool, backup.id, verify_ms, &reason).await.context("write the failure down")?;
-                Err(VerifyError::Broken { backup_id: backup.id, reason })
+                catalogue::not_verified(&self.pool, backup_id, verify_ms, &reason).await.context("write the failure down")?;
+                Err(VerifyError::Broken { backup_id, reason })
             }
             Err(RestoreError::Failed(error)) => Err(VerifyError::Failed(error)),
         }

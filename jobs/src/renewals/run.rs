@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use crate::exclusive::{Duty, Exclusive};
+use crate::exclusive::{Duty, exclusively};
 use crate::payments::PaymentError;
 
 use super::charge::{Failure, Outcome};
@@ -40,9 +40,8 @@ impl Renewing {
         if on > today {
             return Err(RunError::TooEarly { on, today });
         }
-        let _only_run = Exclusive::take(&self.pool, Duty::Renewals).await?.ok_or(RunError::Busy)?;
         let mut run = Run { renewing: self, report: Renewals { on, ..Renewals::default() }, unanswered_in_a_row: 0 };
-        run.all().await?;
+        exclusively(&self.pool, Duty::Renewals, run.all()).await?.ok_or(RunError::Busy)??;
         Ok(run.report)
     }
 
