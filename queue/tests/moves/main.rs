@@ -1,0 +1,27 @@
+//! The moves of a job on a real Redis, one module a verb. Each test seeds a queue, makes one move and compares the whole state of the
+//! queue, then makes the move a second time and with a wrong token. One binary, because linking is what takes the time.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bury;
+mod cancel;
+mod claim;
+mod complete;
+mod enqueue;
+mod expire;
+mod extend;
+mod memory_full;
+mod model;
+mod notices;
+mod outage;
+mod pause;
+mod progress;
+mod prune;
+mod recover;
+mod release;
+mod requeue;
+mod retry;
+mod snooze;
+mod wait;
+mod wake;

@@ -1,0 +1,112 @@
+//! Outages and clock steps: nobody is called lost for a time in which nobody could have extended.
+
+use std::time::Duration;
+
+use celeriac_queue::LeaseState;
+
+use crate::support::{LEASE, TestQueue, claim_one, expect, leases};
+
+const HOUR_MS: i64 = 3_600_000;
+
+#[tokio::test]
+async fn after_an_outage_every_job_gets_a_new_lease_before_any_is_called_lost() {
+    let queue = TestQueue::new().await;
+    let (before, after) = (queue.worker("before"), queue.worker("after"));
+    queue.run(&before, "a").await;
+    queue.run(&before, "b").await;
+    queue.put_in_the_past("running", "a", 1).await;
+    queue.put_in_the_past("running", "b", 1).await;
+    queue.set_touched_ago(LEASE.as_millis() as i64 / 2 + 1_000).await;
+
+    let claim = after.claim(5, 0).await.unwrap();
+    assert!(claim.deliveries.is_empty());
+    assert!(claim.next_due.unwrap() > Duration::from_secs(1), "{:?} would let idle workers spin", claim.next_due);
+    assert_eq!(
+        queue.state().await,
+        expect(
+            "jobs a b
+             leases a=before b=before
+             running a@+1m b@+1m
+             meta touched@now
+             stats enqueued=2
+             wake 1"
+        )
+    );
+
+    // Whoever is silent through the new lease as well is lost.
+    queue.put_in_the_past("running", "a", 1).await;
+    assert_eq!(claim_one(&after).await.id.as_str(), "a");
+}
+
+#[tokio::test]
+async fn the_first_worker_to_extend_after_an_outage_does_not_hide_it_from_the_others() {
+    let queue = TestQueue::new().await;
+    let (early, late, idle) = (queue.worker("early"), queue.worker("late"), queue.worker("idle"));
+    let first = queue.run(&early, "first").await;
+    let second = queue.run(&late, "second").await;
+    queue.put_in_the_past("running", "first", 1).await;
+    queue.put_in_the_past("running", "second", 1).await;
+    queue.set_touched_ago(HOUR_MS).await;
+
+    assert_eq!(early.extend(&leases(&[first])).await.unwrap(), [LeaseState::Kept]);
+    assert!(idle.claim(5, 0).await.unwrap().deliveries.is_empty(), "a living worker was called lost");
+    assert_eq!(late.extend(&leases(&[second])).await.unwrap(), [LeaseState::Kept]);
+}
+
+#[tokio::test]
+async fn a_short_silence_is_no_outage() {
+    let queue = TestQueue::new().await;
+    queue.run(&queue.worker("dead"), "a").await;
+    queue.put_in_the_past("running", "a", 1).await;
+    queue.set_touched_ago(LEASE.as_millis() as i64 / 3).await;
+    assert_eq!(claim_one(&queue.worker("w1")).await.id.as_str(), "a");
+}
+
+#[tokio::test]
+async fn an_idle_time_without_running_jobs_delays_no_later_recovery() {
+    let queue = TestQueue::new().await;
+    let worker = queue.worker("w1");
+    worker.claim(1, 0).await.unwrap();
+    queue.set_touched_ago(HOUR_MS).await;
+    queue.run(&worker, "a").await;
+    queue.put_in_the_past("running", "a", 1).await;
+    assert_eq!(claim_one(&worker).await.id.as_str(), "a");
+}
+
+#[tokio::test]
+async fn a_clock_set_back_leaves_no_lease_or_notice_far_in_the_future() {
+    for by_extend in [false, true] {
+        let queue = TestQueue::new().await;
+        let worker = queue.worker("w1");
+        let buried = queue.run(&worker, "buried").await;
+        worker.bury(&buried.id, &buried.token, "failed", "no").await.unwrap();
+        let running = queue.run(&worker, "running").await;
+        let ahead = (queue.connection.time_ms().await.unwrap() + HOUR_MS.unsigned_abs()).to_string();
+        let _: u64 = queue.raw("ZADD", "running", &[&ahead, "running"]).await;
+        let _: u64 = queue.raw("ZADD", "notices", &[&ahead, "buried"]).await;
+        queue.set_touched_ago(-HOUR_MS).await;
+
+        if by_extend {
+            worker.extend(&leases(&[running])).await.unwrap();
+        } else {
+            worker.claim(0, 0).await.unwrap();
+        }
+        assert_eq!(
+            queue.state().await,
+            expect(
+                "jobs buried running
+                 leases running=w1
+                 running running@+1m
+                 dead buried@now
+                 outcomes buried=dead[failed: no]
+                 notices buried@+1m
+                 seen buried@+24h
+                 history:buried [w1: no]
+                 meta touched@now
+                 stats dead=1 enqueued=2
+                 wake 1"
+            ),
+            "by extend: {by_extend}"
+        );
+    }
+}

@@ -1,0 +1,181 @@
+//! What the tests of the engine share: a queue of their own on a real Redis, and its whole state in words.
+
+mod invariants;
+mod private_redis;
+mod snapshot;
+mod text;
+
+use std::time::{Duration, Instant};
+
+use celeriac_queue::{
+    Claim, Client, Connection, Consumer, Delivery, EnqueueOptions, Enqueued, Inspector, JobId, LeaseConfig, Namespace, Policy, QueueName,
+    RedisConfig, WorkerId,
+};
+use redis::FromRedisValue;
+
+pub(crate) use private_redis::PrivateRedis;
+pub(crate) use snapshot::Snapshot;
+pub(crate) use text::State;
+
+/// Every lease in these tests; long enough that none runs out by itself.
+pub(crate) const LEASE: Duration = Duration::from_secs(60);
+pub(crate) const MINUTE: Duration = Duration::from_secs(60);
+
+/// The server that the tests share.
+pub(crate) fn redis_url() -> String {
+    std::env::var("CELERIAC_TEST_REDIS_URL").expect(
+        "CELERIAC_TEST_REDIS_URL is not set. These tests need a real Redis: run `make test`, which starts a private one and sets it, \
+         or name one yourself, as in redis://127.0.0.1:6379/0",
+    )
+}
+
+/// A queue under a random key prefix; dropped with everything under that prefix.
+pub(crate) struct TestQueue {
+    pub(crate) client: Client,
+    pub(crate) connection: Connection,
+    pub(crate) name: QueueName,
+    pub(crate) url: String,
+    line: redis::aio::MultiplexedConnection,
+}
+
+impl TestQueue {
+    pub(crate) async fn new() -> Self {
+        Self::on(redis_url()).await
+    }
+
+    pub(crate) async fn on(url: String) -> Self {
+        let mut config = RedisConfig::new(url.as_str());
+        config.namespace = Namespace::parse(&format!("test-{}", uuid::Uuid::new_v4().simple())).unwrap();
+        let connection = Connection::open(&config).await.unwrap_or_else(|error| panic!("no Redis answers at {url}: {error}"));
+        let line = redis::Client::open(url.as_str()).unwrap().get_multiplexed_async_connection().await.unwrap();
+        Self { client: Client::new(connection.clone()), connection, name: QueueName::default(), url, line }
+    }
+
+    /// A worker of this queue. Its label is what leases and histories show.
+    pub(crate) fn worker(&self, label: &str) -> Consumer {
+        self.worker_with(label, LeaseConfig { lease: LEASE, ..LeaseConfig::default() })
+    }
+
+    pub(crate) fn worker_with(&self, label: &str, config: LeaseConfig) -> Consumer {
+        Consumer::new(self.connection.clone(), self.name.clone(), WorkerId::generate(label), config)
+    }
+
+    pub(crate) fn inspector(&self) -> Inspector {
+        Inspector::new(self.connection.clone())
+    }
+
+    /// Enqueues a job `note {}` with this id.
+    pub(crate) async fn put(&self, id: &str) -> Enqueued {
+        self.put_with(id, EnqueueOptions::default()).await
+    }
+
+    pub(crate) async fn put_later(&self, id: &str, delay: Duration) -> Enqueued {
+        self.put_with(id, EnqueueOptions { delay: Some(delay), ..EnqueueOptions::default() }).await
+    }
+
+    pub(crate) async fn put_first(&self, id: &str, priority: u8) -> Enqueued {
+        self.put_with(id, EnqueueOptions { priority: Some(priority), ..EnqueueOptions::default() }).await
+    }
+
+    pub(crate) async fn put_with(&self, id: &str, options: EnqueueOptions) -> Enqueued {
+        let options = EnqueueOptions { id: Some(job(id)), ..options };
+        self.client.enqueue_raw("note", b"{}".to_vec(), &Policy::default(), options).await.unwrap()
+    }
+
+    /// Enqueues and claims one job, so that it runs.
+    pub(crate) async fn run(&self, worker: &Consumer, id: &str) -> Delivery {
+        self.put(id).await;
+        let delivery = claim_one(worker).await;
+        assert_eq!(delivery.id, job(id), "another job stood in front of it");
+        delivery
+    }
+
+    /// A command of one key of this queue, past the engine; `key` without its stem, as in `ready:5`.
+    pub(crate) async fn raw<T: FromRedisValue>(&self, command: &str, key: &str, args: &[&str]) -> T {
+        let key = format!("{}{key}", self.stem());
+        redis::cmd(command).arg(key).arg(args).query_async(&mut self.line.clone()).await.unwrap()
+    }
+
+    /// As if a scheduled job's moment, or a running job's lease, had passed; of two the one with the lower number passed first.
+    pub(crate) async fn put_in_the_past(&self, zset: &str, id: &str, moment: u32) {
+        let changed: u64 = self.raw("ZADD", zset, &["XX", "CH", &moment.to_string(), id]).await;
+        assert_eq!(changed, 1, "{id} is not {zset}");
+    }
+
+    /// As if the queue had been touched last so long ago (or, with a negative number, as if the clock had been set back).
+    pub(crate) async fn set_touched_ago(&self, ms: i64) {
+        let touched = self.connection.time_ms().await.unwrap().saturating_add_signed(-ms);
+        let _: u64 = self.raw("HSET", "meta", &["touched", &touched.to_string()]).await;
+    }
+
+    /// Takes the wake token; false when there was none.
+    pub(crate) async fn take_token(&self) -> bool {
+        self.raw::<Option<String>>("LPOP", "wake", &[]).await.is_some()
+    }
+
+    pub(crate) async fn snapshot(&self) -> Snapshot {
+        Snapshot::read(&mut self.line.clone(), self.connection.namespace().as_str(), &self.stem()).await
+    }
+
+    /// The whole state of the queue in words; fails when it is one that must never be.
+    pub(crate) async fn state(&self) -> State {
+        let snapshot = self.snapshot().await;
+        snapshot.assert_sound();
+        State::of(&snapshot)
+    }
+
+    fn stem(&self) -> String {
+        format!("{}:{{{}}}:", self.connection.namespace().as_str(), self.name)
+    }
+}
+
+impl Drop for TestQueue {
+    fn drop(&mut self) {
+        let Ok(mut line) = redis::Client::open(self.url.as_str()).and_then(|client| client.get_connection()) else { return };
+        let mut cursor = 0_u64;
+        loop {
+            let mut scan = redis::cmd("SCAN");
+            scan.arg(cursor).arg("MATCH").arg(format!("{}:*", self.connection.namespace().as_str())).arg("COUNT").arg(10_000);
+            let Ok((next, keys)) = scan.query::<(u64, Vec<String>)>(&mut line) else { return };
+            if !keys.is_empty() {
+                let _ = redis::cmd("UNLINK").arg(keys).exec(&mut line);
+            }
+            cursor = next;
+            if cursor == 0 {
+                return;
+            }
+        }
+    }
+}
+
+pub(crate) fn job(id: &str) -> JobId {
+    JobId::parse(id).unwrap()
+}
+
+/// What [`TestQueue::state`] should say; indentation and empty lines do not matter.
+pub(crate) fn expect(text: &str) -> State {
+    State::expected(text)
+}
+
+/// Waits until something holds, at most ten seconds.
+pub(crate) async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !holds().await {
+        assert!(Instant::now() < deadline, "waited ten seconds in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+pub(crate) async fn claim_one(worker: &Consumer) -> Delivery {
+    let Claim { mut deliveries, .. } = worker.claim(1, 0).await.unwrap();
+    deliveries.pop().expect("a job was ready")
+}
+
+pub(crate) fn ids(deliveries: &[Delivery]) -> Vec<&str> {
+    deliveries.iter().map(|delivery| delivery.id.as_str()).collect()
+}
+
+/// The leases of some deliveries, as extend and release want them.
+pub(crate) fn leases(deliveries: &[Delivery]) -> Vec<(JobId, String)> {
+    deliveries.iter().map(|delivery| (delivery.id.clone(), delivery.token.clone())).collect()
+}
