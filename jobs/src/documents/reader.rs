@@ -10,8 +10,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::Limits;
-use super::child::SUBCOMMAND;
 use super::child::message::{self, Message, ReadFault, Request};
+use super::child::{self, SUBCOMMAND};
 use super::fault::Fault;
 use crate::storage::StoredFile;
 
@@ -75,12 +75,10 @@ pub(super) async fn read(file: StoredFile, limits: &Limits) -> Result<Reading, F
         return Err(too_slow(limits.child_timeout));
     };
     let status = status.context("waiting for the reading process")?;
-    // The child's own word comes first: when it has refused the file it stops listening, and feeding it fails too.
+    // First of all whether it was given the whole file: of a part it can only say that it is damaged.
+    fed?;
     match told? {
-        Told::All(reading) => {
-            fed?;
-            Ok(reading)
-        }
+        Told::All(reading) => Ok(reading),
         Told::Refused(fault) => Err(refusal(&fault)),
         Told::Nothing => Err(death(status, limits)),
     }
@@ -196,6 +194,9 @@ fn death(status: ExitStatus, limits: &Limits) -> Fault {
         // An allocation beyond the limit aborts; the kernel's out-of-memory killer kills; a stack beyond it faults.
         Some(ABORTED | KILLED | SEGMENTATION_FAULT) => too_large().because(anyhow::anyhow!("the reading process ended with {status}")),
         Some(PROCESSOR_TIME_USED_UP) => too_slow(limits.child_timeout),
+        _ if status.code() == Some(child::REFUSED) => Fault::from(anyhow::anyhow!(
+            "the reading process could not confine itself: this platform does not let it set its limits or a seccomp filter"
+        )),
         _ => Fault::from(anyhow::anyhow!("the reading process ended with {status} before it was done")),
     }
 }

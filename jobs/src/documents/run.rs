@@ -41,19 +41,20 @@ async fn steps(run: &Run, documents: &Documents, ctx: &JobContext, started: Inst
     checkpoint("documents.after_extract").await;
     run.analyzing(&documents.pool).await?;
     ctx.progress(50.0, &format!("asking the model about {} pages", reading.pages.len())).await;
-    let material = material::of(&reading, documents.limits.input_tokens_max);
+    let (page_count, text_length) = (reading.page_count(), reading.text_length());
+    let material = material::of(reading, documents.limits.input_tokens_max);
     let answer = ask::ask(run.document_id, material, documents, ctx).await?;
     ctx.progress(95.0, "saving the result").await;
     let completion = Completion {
         encrypted_analysis: documents.keys.encrypt(&serde_json::to_string(&answer.analysis)?),
         model: answer.model,
         tokens: answer.tokens,
-        page_count: reading.page_count(),
-        text_length: reading.text_length(),
+        page_count,
+        text_length,
         processing_ms: i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX),
     };
     run.complete(&documents.pool, &completion).await?;
-    Ok(Processed { document_id: run.document_id, fresh: true, pages: Some(completion.page_count), tokens: Some(completion.tokens) })
+    Ok(Processed { document_id: run.document_id, fresh: true, pages: Some(page_count), tokens: Some(completion.tokens) })
 }
 
 async fn check_consent(run: &Run, documents: &Documents) -> Result<(), Fault> {

@@ -32,15 +32,15 @@ async fn the_second_run_of_a_completed_document_calls_nobody_and_changes_nothing
     let desk = Desk::new(pool).await;
     let id = desk.add(&text_pdf(&["One page with nine words that all are text."])).await;
     desk.run(id).await.unwrap();
-    let (row, used) = (desk.row(id).await, used(&desk).await);
+    let (row, used_once) = (desk.row(id).await, used(&desk).await);
     for job in ["job-1", "job-2"] {
         let again = desk.run_as(id, job).await.unwrap();
         assert_eq!(again, Processed { document_id: id, fresh: false, pages: None, tokens: None });
     }
     assert_eq!(desk.row(id).await, row);
     assert_eq!(desk.requests(), 1);
-    assert_eq!(used, vec![("documents".to_owned(), 1), ("tokens".to_owned(), i64::from(row.ai_tokens_used.unwrap()))]);
-    assert_eq!(crate::completion::used(&desk).await, used);
+    assert_eq!(used_once, [("documents".to_owned(), 1), ("tokens".to_owned(), i64::from(row.ai_tokens_used.unwrap()))]);
+    assert_eq!(used(&desk).await, used_once);
 }
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]

@@ -66,6 +66,12 @@ pub(crate) fn reader() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_celeriac-reader"))
 }
 
+/// A gateway to the model at that address.
+pub(crate) fn model_at(base_url: &str, timeout: Duration) -> OpenAi {
+    let (base_url, api_key) = (base_url.to_owned(), "sk-test".to_owned().into());
+    OpenAi::new(OpenAiConfig { base_url, api_key, model: MODEL.to_owned(), timeout }).unwrap()
+}
+
 impl Desk {
     pub(crate) async fn new(pool: PgPool) -> Self {
         Self::with_timeout(pool, Duration::from_secs(20)).await
@@ -78,19 +84,13 @@ impl Desk {
         let client = Client::connect(&redis).await.unwrap();
         let media = tempfile::tempdir().unwrap();
         let stub = OpenAiStub::start(Options::default()).await.unwrap();
-        let openai = OpenAi::new(OpenAiConfig {
-            base_url: stub.url().to_owned(),
-            api_key: "sk-test".to_owned().into(),
-            model: MODEL.to_owned(),
-            timeout,
-        });
         let keys = FieldKeys::new(&["Y2VsZXJpYWMtZXhhbXBsZS1rZXktMzItYnl0ZXMhISE="]).unwrap();
         let documents = Documents {
             pool: pool.clone(),
             storage: Storage::local(media.path()).unwrap(),
             ledger: Ledger::new(pool.clone(), keys.clone()),
             keys,
-            openai: openai.unwrap(),
+            openai: model_at(stub.url(), timeout),
             limits: limits(),
             backoff: ProcessDocument::policy().backoff,
         };

@@ -6,7 +6,7 @@ use celeriac_ops::standin::openai::{Control, Fault};
 use celeriac_queue::{JobError, Outcome, State};
 use sqlx::PgPool;
 
-use crate::desk::{Desk, shown};
+use crate::desk::{Desk, model_at, shown};
 use crate::files::text_pdf;
 
 const BUSY: &str = "The AI service could not be reached or is busy.";
@@ -133,13 +133,7 @@ async fn a_timeout_counts_as_an_unknown_outcome_and_no_connection_does_not(pool:
 
     let other = desk.add(&text_pdf(&["Another page with more than eight words in all of it."])).await;
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    desk.documents.openai = celeriac_jobs::openai::OpenAi::new(celeriac_jobs::openai::OpenAiConfig {
-        base_url: format!("http://{nobody}/v1"),
-        api_key: "sk-test".to_owned().into(),
-        model: crate::desk::MODEL.to_owned(),
-        timeout: Duration::from_secs(5),
-    })
-    .unwrap();
+    desk.documents.openai = model_at(&format!("http://{nobody}/v1"), Duration::from_secs(5));
     assert_eq!(shown(desk.run(other).await).0, "retry");
     let ledger = desk.ledger().await.pop().unwrap();
     assert_eq!((ledger.state.as_str(), ledger.error.as_deref()), ("failed", Some("connection_failed")));

@@ -30,7 +30,7 @@ use teller::Teller;
 pub const SUBCOMMAND: &str = "pdf-child";
 
 /// Exit code when the request or the limits were refused: a mistake of ours, not of the file.
-const REFUSED: i32 = 3;
+pub(super) const REFUSED: i32 = 3;
 /// Exit code when nobody listens any more.
 const PARENT_GONE: i32 = 4;
 

@@ -5,8 +5,9 @@ use hayro::hayro_syntax::page::Page;
 use hayro::hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 use hayro::kurbo::{Affine, Rect};
 use hayro::vello_cpu::color::palette::css::WHITE;
+use hayro::vello_cpu::peniko::ImageAlphaType;
 use hayro::{PixmapSettings, RenderCache, RenderSettings, render};
-use image::{DynamicImage, RgbImage};
+use image::{DynamicImage, RgbaImage};
 
 use super::message::ReadFault;
 use super::picture::{self, side_max};
@@ -81,8 +82,7 @@ fn paint<'a>(
     let pixmap = render(page, cache, settings, &RenderSettings::default(), &settings_of_picture);
     let (width, height) = (u32::from(pixmap.width()), u32::from(pixmap.height()));
     // The background is opaque, so premultiplied and plain colours are the same.
-    let rgb: Vec<u8> = pixmap.data_as_u8_slice().chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
-    let image = RgbImage::from_raw(width, height, rgb)
-        .ok_or_else(|| ReadFault::Damaged { file_type: "PDF".to_owned(), detail: "a page has no area".to_owned() })?;
-    picture::encode(DynamicImage::ImageRgb8(image), side)
+    let rgba = RgbaImage::from_raw(width, height, pixmap.take_rgba8(ImageAlphaType::AlphaPremultiplied));
+    let rgba = rgba.ok_or_else(|| ReadFault::Damaged { file_type: "PDF".to_owned(), detail: "a page has no area".to_owned() })?;
+    picture::encode(DynamicImage::ImageRgb8(DynamicImage::ImageRgba8(rgba).into_rgb8()), side)
 }

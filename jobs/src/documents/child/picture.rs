@@ -104,7 +104,7 @@ fn damaged(file_type: FileType, detail: &str) -> ReadFault {
 /// As a JPEG no larger than `side`, on white where it was transparent.
 pub(super) fn encode(image: DynamicImage, side: u32) -> Result<Picture, ReadFault> {
     let image = if image.width().max(image.height()) > side { image.thumbnail(side, side) } else { image };
-    let rgb = on_white(&image);
+    let rgb = on_white(image);
     let (width, height) = rgb.dimensions();
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY)
@@ -113,11 +113,11 @@ pub(super) fn encode(image: DynamicImage, side: u32) -> Result<Picture, ReadFaul
     Ok(Picture { media_type: "image/jpeg", width, height, bytes })
 }
 
-fn on_white(image: &DynamicImage) -> RgbImage {
+fn on_white(image: DynamicImage) -> RgbImage {
     if !image.color().has_alpha() {
-        return image.to_rgb8();
+        return image.into_rgb8();
     }
-    let rgba = image.to_rgba8();
+    let rgba = image.into_rgba8();
     RgbImage::from_fn(rgba.width(), rgba.height(), |x, y| {
         let [r, g, b, alpha] = rgba.get_pixel(x, y).0;
         let blend = |colour: u8| ((u16::from(colour) * u16::from(alpha) + 255 * (255 - u16::from(alpha))) / 255) as u8;

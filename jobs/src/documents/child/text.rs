@@ -1,6 +1,6 @@
 //! A page's text from its glyphs: words and lines by where the glyphs stand.
 
-use hayro::hayro_interpret::font::GlyphRun;
+use hayro::hayro_interpret::font::{Glyph, GlyphRun};
 use hayro::hayro_interpret::hayro_cmap::BfString;
 use hayro::hayro_interpret::{BlendMode, ClipPath, Device, DrawMode, DrawProps, Image, ImageDrawProps, SoftMask};
 use hayro::kurbo::{Affine, BezPath, Point, Vec2};
@@ -22,6 +22,8 @@ pub(super) struct PageText {
     text: String,
     /// Where the last glyph ended, and how large it was.
     last: Option<Pen>,
+    /// Where the last run of glyphs began.
+    last_run: Option<Point>,
     pub(super) images: usize,
     pub(super) paths: usize,
 }
@@ -99,14 +101,17 @@ impl<'a> Device<'a> for PageText {
     fn push_transparency_group(&mut self, _: f32, _: Option<SoftMask<'a>>, _: BlendMode) {}
 
     fn draw_glyph_run(&mut self, run: &GlyphRun<'_, 'a>, props: DrawProps<'a>, mode: &DrawMode) {
+        let Some(first) = run.glyphs().first() else { return };
+        let origin = props.transform * first.transform() * Point::ZERO;
         // Text that is filled and stroked comes twice.
-        if matches!(mode, DrawMode::Stroke(_)) && !self.text.is_empty() {
+        if matches!(mode, DrawMode::Stroke(_)) && self.last_run == Some(origin) {
             return;
         }
+        self.last_run = Some(origin);
         for glyph in run.glyphs() {
             let advance = match &**glyph {
-                hayro::hayro_interpret::font::Glyph::Outline(glyph) => glyph.advance_width(),
-                hayro::hayro_interpret::font::Glyph::Type3(glyph) => glyph.advance_width(),
+                Glyph::Outline(glyph) => glyph.advance_width(),
+                Glyph::Type3(glyph) => glyph.advance_width(),
             };
             let transform = props.transform * glyph.transform();
             match glyph.as_unicode() {
