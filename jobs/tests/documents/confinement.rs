@@ -1,10 +1,17 @@
-//! The reading process confines itself before it is given a byte.
+//! The reading process confines itself before it is given a byte, and never outlives its run.
 
 #![cfg(target_os = "linux")]
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use crate::desk::{eventually, reader};
+use celeriac_jobs::documents::{ChildProgram, Limits};
+use sqlx::PgPool;
+
+use crate::desk::{Desk, eventually, limits, reader, shown};
+use crate::files::text_pdf;
 
 /// Ends the child also when an assertion fails.
 struct Running(Child);
@@ -38,4 +45,27 @@ async fn it_has_no_network_no_files_no_secrets_and_little_memory() {
     assert_eq!(field("status", "NoNewPrivs:"), "NoNewPrivs:\t1");
     assert_eq!(of_child("oom_score_adj").trim(), "1000");
     assert_eq!(of_child("environ"), "");
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_reading_process_that_hangs_is_killed_in_time_or_with_its_run(pool: PgPool) {
+    let mut desk = Desk::new(pool).await;
+    let (program, pid_file) = (desk.path("hang"), desk.path("pid"));
+    std::fs::write(&program, format!("#!/bin/sh\necho $$ > {}\nexec sleep 600\n", pid_file.display())).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let lives = || std::fs::read_to_string(&pid_file).is_ok_and(|pid| Path::new("/proc").join(pid.trim()).join("fd").exists());
+    let hanging = Limits { child_program: ChildProgram::At(program), ..limits() };
+    let id = desk.add(&text_pdf(&["text"])).await;
+
+    desk.documents.limits = Limits { child_timeout: Duration::from_secs(2), ..hanging.clone() };
+    let sentence = "Reading the file takes longer than the 2 seconds allowed; it may be damaged or made to do harm.";
+    assert_eq!(shown(desk.run(id).await), ("bury", sentence.to_owned()));
+    eventually("the process is gone after its time", || !lives()).await;
+
+    desk.documents.limits = hanging;
+    tokio::select! {
+        _ = desk.run(id) => panic!("the run ended by itself"),
+        () = eventually("the process has started", lives) => {}
+    }
+    eventually("the process is gone with its run", || !lives()).await;
 }

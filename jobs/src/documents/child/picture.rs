@@ -39,7 +39,7 @@ pub(super) fn side_max(pictures: usize) -> u32 {
 /// A JPEG or PNG is one page, a TIFF one or more.
 pub(super) fn tell_pages(mut file: Vec<u8>, file_type: FileType, request: &Request, teller: &mut Teller<'_>) -> Result<(), ReadFault> {
     if file_type == FileType::Tiff {
-        let pages = TiffPages::find(&file, request.pages_max).ok_or_else(|| damaged(file_type, "its page directory is broken"))?;
+        let pages = TiffPages::find(&file).ok_or_else(|| damaged(file_type, "its page directory is broken"))?;
         teller.open(pages.len())?;
         for index in 0..pages.len() {
             pages.turn_to(index, &mut file);

@@ -2,6 +2,9 @@
 
 use std::collections::HashSet;
 
+/// A chain longer than this is no document; counting stops here.
+const PAGES_COUNTED_MAX: usize = 100_000;
+
 /// The offset of each page's directory.
 pub(super) struct TiffPages {
     offsets: Vec<u64>,
@@ -16,15 +19,14 @@ struct Layout {
 }
 
 impl TiffPages {
-    /// Walks the chain of directories; `None` when it is broken, runs in a circle or is empty. Counts no further than one page past
-    /// `pages_max`, which is enough to refuse the file.
-    pub(super) fn find(file: &[u8], pages_max: u32) -> Option<Self> {
+    /// Walks the chain of directories; `None` when it is broken, runs in a circle or is empty.
+    pub(super) fn find(file: &[u8]) -> Option<Self> {
         let big_endian = file.starts_with(b"MM");
         let layout = Layout { big_endian, big: matches!(file.get(2..4)?, [0, 43] | [43, 0]) };
         let mut offsets = Vec::new();
         let mut seen = HashSet::new();
         let mut next = layout.offset(file, layout.first_at())?;
-        while next != 0 && offsets.len() <= pages_max as usize {
+        while next != 0 && offsets.len() < PAGES_COUNTED_MAX {
             if !seen.insert(next) {
                 return None;
             }
@@ -92,18 +94,18 @@ mod tests {
     #[test]
     fn every_page_is_found_and_can_be_made_the_first() {
         let mut file = two_pages();
-        let pages = TiffPages::find(&file, 100).unwrap();
+        let pages = TiffPages::find(&file).unwrap();
         assert_eq!(pages.offsets, [8, 16]);
         pages.turn_to(1, &mut file);
-        assert_eq!(TiffPages::find(&file, 100).unwrap().offsets, [16]);
+        assert_eq!(TiffPages::find(&file).unwrap().offsets, [16]);
     }
 
     #[test]
     fn a_circle_and_a_cut_file_are_refused() {
         let mut circle = two_pages();
         circle[18] = 8;
-        assert!(TiffPages::find(&circle, 100).is_none());
-        assert!(TiffPages::find(&two_pages()[..20], 100).is_none());
-        assert!(TiffPages::find(b"II*\0\0\0\0\0", 100).is_none());
+        assert!(TiffPages::find(&circle).is_none());
+        assert!(TiffPages::find(&two_pages()[..20]).is_none());
+        assert!(TiffPages::find(b"II*\0\0\0\0\0").is_none());
     }
 }
