@@ -134,7 +134,14 @@ mod tests {
     #[test]
     fn a_pipe_gets_plain_columns_and_no_control_characters() {
         let text = render(&reply(), Look { colour: false, width: None });
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        queue      ready  paused
+        documents  12     refused [2J key
+        default    0      –
+
+        One queue is paused.
+        Resume it with celeriac queue resume.
+        ");
         assert!(!text.contains('\u{1b}'));
     }
 

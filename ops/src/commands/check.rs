@@ -102,8 +102,21 @@ mod tests {
         ];
         let loud = answer(&findings, false);
         assert_eq!(loud.exit_code, 1);
-        insta::assert_snapshot!(render(&loud, Look { colour: false, width: None }), @"");
-        insta::assert_snapshot!(render(&answer(&findings, true), Look { colour: false, width: None }), @"");
+        insta::assert_snapshot!(render(&loud, Look { colour: false, width: None }), @r"
+                 ABOUT   FOUND, AND WHAT TO DO
+        ok       redis   Redis 7.4.1 answers
+        problem  redis   maxmemory-policy is allkeys-lru
+                         → set it to noeviction
+        warning  backup  BACKUP_IDENTITY is not set
+                         → set it where verify_backup runs
+
+        1 problem to mend.
+        ");
+        insta::assert_snapshot!(render(&answer(&findings, true), Look { colour: false, width: None }), @r"
+                 ABOUT  FOUND, AND WHAT TO DO
+        problem  redis  maxmemory-policy is allkeys-lru
+                        → set it to noeviction
+        ");
         assert_eq!(render(&answer(&findings[..1], true), Look { colour: false, width: None }), "");
         assert_eq!(answer(&findings[2..], false).exit_code, 0, "a warning is no failure");
     }

@@ -187,7 +187,11 @@ mod tests {
     #[test]
     fn bad_json_is_pointed_at() {
         let error = read_args("{\"document_id\": 1,}").unwrap_err().to_string();
-        insta::assert_snapshot!(error, @"");
+        insta::assert_snapshot!(error, @r#"
+        the arguments are not JSON: key must be a string at line 1 column 19
+          {"document_id": 1,}
+                            ^
+        "#);
         assert!(read_args("[1]").unwrap_err().to_string().contains("JSON object"));
         assert_eq!(read_args("{\"n\": 1.0}").unwrap().get(), "{\"n\": 1.0}");
     }

@@ -8,7 +8,7 @@ mod report;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub(crate) use report::{Level, Report};
+pub(crate) use report::{Check, Level, Report};
 use tokio::sync::Mutex;
 
 use crate::stores::Stores;

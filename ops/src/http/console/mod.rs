@@ -21,8 +21,8 @@ struct Page {
     now: String,
     now_machine: String,
     level: &'static str,
-    /// What is wrong, one sentence a check.
-    complaints: Vec<String>,
+    /// What is wrong: the check and its sentence.
+    complaints: Vec<(String, String)>,
     /// From Redis; `None` while it does not answer.
     work: Option<Work>,
     /// From PostgreSQL; `None` while it does not answer.
@@ -54,7 +54,10 @@ impl Page {
     }
 }
 
-fn complaints(report: &Report) -> Vec<String> {
-    let names = report.checks.iter().filter_map(|(name, check)| check.message.as_ref().map(|message| (name, message)));
-    names.map(|(name, message)| format!("{}: {message}", name.replace('_', " "))).collect()
+fn complaints(report: &Report) -> Vec<(String, String)> {
+    let complaint = |(name, check): (&&'static str, &crate::health::Check)| {
+        let message = check.message.clone()?;
+        Some((name.replace('_', " "), message))
+    };
+    report.checks.iter().filter_map(complaint).collect()
 }

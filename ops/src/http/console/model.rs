@@ -191,9 +191,18 @@ impl Running {
                 false => told.map(|progress| progress.message.clone()).unwrap_or_default(),
             },
             enqueued: row.enqueued_at.map(|at| Moment::new(at, now)),
-            worker: row.worker.clone().unwrap_or_default(),
+            worker: row.worker.as_deref().map(short_worker).unwrap_or_default(),
             tries: row.tries_text(),
         }
+    }
+}
+
+/// `<host>:<process id>:<random>` as the table of workers shows it.
+fn short_worker(id: &str) -> String {
+    let mut parts = id.rsplitn(3, ':').skip(1);
+    match (parts.next(), parts.next()) {
+        (Some(process), Some(host)) => format!("{host} ({process})"),
+        _ => id.to_owned(),
     }
 }
 

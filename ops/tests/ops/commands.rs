@@ -1,0 +1,204 @@
+//! The commands as a person at the shell sees them.
+
+use celeriac_queue::{Completion, Outcome, State};
+use serde_json::json;
+use sqlx::PgPool;
+
+use crate::support::{Installation, plain};
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn queues_are_told_with_the_reason_of_a_pause(pool: PgPool) {
+    let here = Installation::new(pool).await;
+    here.run(&["enqueue", "process_document", "--args", r#"{"document_id": 1}"#, "--id", "a", "--at", "2100-01-01T00:00:00Z"]).await;
+    here.run(&["enqueue", "process_document", "--args", r#"{"document_id": 2}"#, "--id", "b", "--in", "1h"]).await;
+    assert!(here.text(&["queue", "pause", "documents", "--reason", "the key is refused"]).await.starts_with("documents is paused."));
+    assert!(
+        here.text(&["queue", "pause", "documents", "--reason", "another"]).await.contains("the key is refused"),
+        "the first reason stands"
+    );
+    let list = here.text(&["queue", "list"]).await;
+    insta::assert_snapshot!(without_moment(&list), @r"
+    QUEUE      READY  OLDEST  SCHEDULED  RUNNING  DEAD  FINISHED  RETRIED  RECOVERED  STATE
+    documents  0      –       2          0        0     0         0        0          paused
+
+    documents is paused: the key is refused (by … at …). Resume it with: celeriac queue resume documents
+    ");
+    assert_eq!(here.run(&["inspect", "stats"]).await.json["queues"][0]["paused"]["reason"], "the key is refused");
+    assert!(here.text(&["inspect", "active"]).await.contains("the key is refused"), "whoever wonders why nothing runs is told");
+    let stats = here.run(&["inspect", "stats"]).await.json;
+    assert_eq!((stats["workers"].as_u64(), stats["queues"][0]["moves"]["enqueued"].as_u64()), (Some(0), Some(2)));
+}
+
+/// `(by …, 2026-…)` and ages differ from run to run.
+fn without_moment(text: &str) -> String {
+    let lines = text.lines().map(|line| match (line.find(" (by "), line.find("). Resume")) {
+        (Some(from), Some(to)) => format!("{} (by … at …{}", &line[..from], &line[to..]),
+        _ => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_dead_job_is_listed_shown_and_replayed(pool: PgPool) {
+    let here = Installation::new(pool).await;
+    assert_eq!(here.text(&["dead", "list"]).await, "No job is dead.");
+    here.run(&["enqueue", "greet", "--id", "a"]).await;
+    assert!(here.refusal(&["dead", "replay", "a"]).await.contains("it is ready"));
+    here.bury("default", "The PDF is encrypted.").await;
+    let dead = here.run(&["dead", "list"]).await.json;
+    assert_eq!(
+        (dead[0]["id"].as_str(), dead[0]["kind"].as_str(), dead[0]["reason"].as_str()),
+        (Some("a"), Some("refused"), Some("The PDF is encrypted."))
+    );
+    assert!(here.text(&["job", "show", "a"]).await.contains("The PDF is encrypted."));
+    assert_eq!(here.run(&["dead", "replay", "a"]).await.json["replayed"], 1);
+    assert_eq!(here.run(&["job", "show", "a"]).await.json["state"], "ready");
+    let again = here.run(&["job", "retry", "a"]).await;
+    assert_eq!((again.exit_code, again.json["requeued"].as_bool()), (1, Some(false)), "a job that has not ended was repeated");
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn replaying_a_durable_job_opens_its_outbox_row_and_its_run_again(pool: PgPool) {
+    let here = Installation::new(pool).await;
+    sqlx::query("insert into celeriac.schedules (name, every_seconds, job) values ('nightly', 86400, 'greet')")
+        .execute(&here.pool)
+        .await
+        .unwrap();
+    let job_id = here.run(&["schedule", "run", "nightly"]).await.json["job_id"].as_str().unwrap().to_owned();
+    // As the relay and a worker would: into Redis, dead, confirmed.
+    here.run(&["enqueue", "greet", "--id", &job_id]).await;
+    here.bury("default", "no").await;
+    sqlx::query("select celeriac.confirm(array[$1], array['dead'], array['no'])").bind(&job_id).execute(&here.pool).await.unwrap();
+    let open = async || -> (bool, bool) {
+        sqlx::query_as(
+            "select o.done_at is null, r.finished_at is null from celeriac.outbox o join celeriac.schedule_runs r on r.job_id = o.id",
+        )
+        .fetch_one(&here.pool)
+        .await
+        .unwrap()
+    };
+    assert_eq!(open().await, (false, false));
+    here.run(&["dead", "replay", &job_id]).await;
+    assert_eq!(open().await, (true, true));
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn waiting_returns_the_end_and_its_exit_code(pool: PgPool) {
+    let here = Installation::new(pool).await;
+    let worker = async |state: State| loop {
+        let consumer = here.consumer("default");
+        let Some(delivery) = consumer.claim(1, 0).await.unwrap().deliveries.pop() else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        match state {
+            State::Finished => {
+                let mut outcome = Outcome::new(State::Finished, 0);
+                outcome.output = Some(json!("hello"));
+                let outcome = serde_json::to_string(&outcome).unwrap();
+                let done = Completion { id: delivery.id, token: delivery.token, keep_ms: 60_000, remember_ms: 0, outcome };
+                consumer.complete(&[done]).await.unwrap();
+            }
+            _ => {
+                consumer.bury(&delivery.id, &delivery.token, "refused", "no greeting today").await.unwrap();
+            }
+        }
+        break;
+    };
+    let wait = ["enqueue", "greet", "--wait", "--timeout", "10s"];
+    let (reply, ()) = tokio::join!(here.run(&wait), worker(State::Finished));
+    assert_eq!((reply.exit_code, &reply.json["end"]["output"]), (0, &json!("hello")));
+    let (reply, ()) = tokio::join!(here.run(&wait), worker(State::Dead));
+    assert_eq!((reply.exit_code, reply.json["end"]["reason"].as_str()), (1, Some("no greeting today")));
+    let late = here.refusal(&["enqueue", "greet", "--wait", "--timeout", "50ms"]).await;
+    assert!(late.contains("has not ended"), "{late}");
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn waiting_for_a_durable_job_hears_its_confirmation(pool: PgPool) {
+    let here = Installation::new(pool).await;
+    let confirm = async {
+        crate::support::eventually("the row is there", || async {
+            let confirmed = sqlx::query("select celeriac.confirm(array[id], array['finished'], array[null]) from celeriac.outbox");
+            confirmed.execute(&here.pool).await.unwrap().rows_affected() == 1
+        })
+        .await;
+    };
+    let (reply, ()) = tokio::join!(here.run(&["enqueue", "greet", "--durable", "--wait", "--timeout", "10s"]), confirm);
+    assert_eq!(
+        (reply.exit_code, reply.json["end"]["state"].as_str(), reply.json["safety"].as_str()),
+        (0, Some("finished"), Some("outbox"))
+    );
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_mistyped_job_is_enqueued_with_a_remark(pool: PgPool) {
+    let here = Installation::new(pool).await;
+    let reply = here.run(&["enqueue", "proces_document", "--id", "a"]).await;
+    assert_eq!((plain(&reply).as_str(), reply.exit_code), ("Job a is ready in queue default.", 0));
+    assert!(reply.notes.iter().any(|note| note.contains("did you mean process_document?")), "{:?}", reply.notes);
+    assert!(here.run(&["enqueue", "process_document"]).await.notes.is_empty());
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_schedule_is_fired_by_hand_once_a_call_and_switched(pool: PgPool) {
+    let here = Installation::new(pool).await;
+    sqlx::query("insert into celeriac.schedules (name, cron, time_zone, job, next_at) values ('renewals', '0 3 * * *', 'America/New_York', 'process_renewals', now())")
+        .execute(&here.pool)
+        .await
+        .unwrap();
+    here.run(&["schedule", "run", "renewals"]).await;
+    here.run(&["schedule", "run", "renewals"]).await;
+    let runs = here.run(&["schedule", "history", "renewals"]).await.json;
+    assert_eq!(runs.as_array().unwrap().len(), 2);
+    assert_eq!((runs[0]["reason"].as_str(), runs[0]["outcome"].as_str()), (Some("by_hand"), None));
+    let jobs: i64 =
+        sqlx::query_scalar("select count(*) from celeriac.outbox where job = 'process_renewals'").fetch_one(&here.pool).await.unwrap();
+    assert_eq!(jobs, 2);
+
+    here.run(&["schedule", "disable", "renewals"]).await;
+    let listed = here.run(&["schedule", "list"]).await;
+    assert_eq!(
+        (listed.json[0]["enabled"].as_bool(), listed.json[0]["source"].as_str(), listed.json[0]["next_at"].as_str()),
+        (Some(false), Some("person"), None)
+    );
+    assert!(plain(&listed).contains("disabled") && plain(&listed).contains("0 3 * * * America/New_York"));
+    assert!(here.refusal(&["schedule", "run", "renewal"]).await.contains("did you mean renewals?"));
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn migrations_are_listed_undone_and_applied(pool: PgPool) {
+    let here = Installation::new(pool).await;
+    let status = here.run(&["migrate", "status"]).await;
+    assert_eq!(status.exit_code, 0);
+    let count = status.json.as_array().unwrap().len();
+    here.run(&["migrate", "down", "2"]).await;
+    let behind = here.run(&["migrate", "status"]).await;
+    let applied = behind.json.as_array().unwrap().iter().filter(|row| !row["applied_at"].is_null()).count();
+    assert_eq!((behind.exit_code, applied), (1, count - 2));
+    here.run(&["migrate", "up"]).await;
+    assert_eq!(here.run(&["migrate", "status"]).await.exit_code, 0);
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn costs_are_summed_by_day_and_model(pool: PgPool) {
+    let here = Installation::new(pool).await;
+    for (subject, cost) in [(1, 0.25), (2, 0.5)] {
+        sqlx::query(
+            "insert into celeriac.paid_calls (subject_kind, subject_id, step, prompt_version, model, request_hash, state, job_id, answer,
+                    input_tokens, output_tokens, cost_usd, settled_at)
+             values ('document', $1, 'analyze', '1', 'a-model', 'h', 'answered', 'j', 'a', 100, 10, $2::float8::numeric, now())",
+        )
+        .bind(subject)
+        .bind(cost)
+        .execute(&here.pool)
+        .await
+        .unwrap();
+    }
+    let costs = here.run(&["costs"]).await;
+    assert_eq!(
+        (costs.json[0]["calls"].as_i64(), costs.json[0]["input_tokens"].as_i64(), costs.json[0]["cost_usd"].as_f64()),
+        (Some(2), Some(200), Some(0.75))
+    );
+    assert!(plain(&costs).ends_with("Total: 0.7500 USD"));
+}

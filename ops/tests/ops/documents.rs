@@ -1,0 +1,104 @@
+//! `celeriac document` and `celeriac recover`.
+
+use celeriac_jobs::crypt::FieldKeys;
+use serde_json::json;
+use sqlx::PgPool;
+
+use crate::support::Installation;
+
+const OLD_KEY: &str = "Y2VsZXJpYWMtZXhhbXBsZS1rZXktMzItYnl0ZXMhISE=";
+const NEW_KEY: &str = "YW5vdGhlci1leGFtcGxlLWtleS1vZi0zMi1ieXRlcyE=";
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn an_added_document_is_a_file_a_row_and_a_job_together(pool: PgPool) {
+    let media = tempfile::tempdir().unwrap();
+    let upload = tempfile::Builder::new().suffix(".PDF").tempfile().unwrap();
+    let content: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    std::fs::write(upload.path(), &content).unwrap();
+    let here = Installation::with(pool, &[("MEDIA_ROOT", media.path().to_str().unwrap())]).await;
+
+    let added = here.run(&["document", "add", upload.path().to_str().unwrap(), "--user", "7", "--consent"]).await.json;
+    let file_path = added["file_path"].as_str().unwrap();
+    assert!(file_path.starts_with("documents/user_7/") && file_path.ends_with(".pdf"), "{file_path}");
+    assert!(std::fs::read(media.path().join(file_path)).unwrap() == content, "the stored file differs");
+    let row: (i64, String, String, serde_json::Value) = sqlx::query_as(
+        "select d.user_id, d.status, o.job, o.args from celeriac.documents d, celeriac.outbox o where d.id = $1 and o.id = $2",
+    )
+    .bind(added["document_id"].as_i64())
+    .bind(added["job_id"].as_str())
+    .fetch_one(&here.pool)
+    .await
+    .unwrap();
+    assert_eq!(row, (7, "uploading".into(), "process_document".into(), json!({ "document_id": added["document_id"] })));
+    let consents: i64 = sqlx::query_scalar("select count(*) from celeriac.consents where user_id = 7").fetch_one(&here.pool).await.unwrap();
+    assert_eq!(consents, 1);
+    here.run(&["document", "add", upload.path().to_str().unwrap(), "--user", "7", "--consent"]).await;
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_document_whose_job_cannot_be_enqueued_leaves_no_row_and_no_file(pool: PgPool) {
+    let media = tempfile::tempdir().unwrap();
+    let upload = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(upload.path(), "x").unwrap();
+    let here = Installation::with(pool, &[("MEDIA_ROOT", media.path().to_str().unwrap())]).await;
+    sqlx::query("drop table celeriac.outbox").execute(&here.pool).await.unwrap();
+    here.refusal(&["document", "add", upload.path().to_str().unwrap(), "--user", "7", "--consent"]).await;
+    let rows: i64 = sqlx::query_scalar("select (select count(*) from celeriac.documents) + (select count(*) from celeriac.consents)")
+        .fetch_one(&here.pool)
+        .await
+        .unwrap();
+    assert_eq!(rows, 0);
+    let folder = media.path().join("documents/user_7");
+    assert_eq!(std::fs::read_dir(folder).map_or(0, |entries| entries.count()), 0, "a file was left behind");
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn an_analysis_is_shown_decrypted_by_an_older_key_of_the_ring(pool: PgPool) {
+    let token = FieldKeys::new(&[OLD_KEY]).unwrap().encrypt(&json!({ "summary": "a letter" }).to_string());
+    let id: i64 = sqlx::query_scalar(
+        "insert into celeriac.documents (user_id, file_path, status, ai_summary, ai_model_used, ai_tokens_used, page_count, text_length,
+                processing_ms, completed_at)
+         values (1, 'documents/user_1/a.pdf', 'completed', $1, 'a-model', 10, 1, 2, 3, now()) returning id",
+    )
+    .bind(&token)
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    let id = id.to_string();
+    let ring = format!("{NEW_KEY},{OLD_KEY}");
+    let here = Installation::with(pool.clone(), &[("FIELD_ENCRYPTION_KEYS", &ring)]).await;
+    let shown = here.run(&["document", "show", &id]).await;
+    assert_eq!(shown.json["analysis"], json!({ "summary": "a letter" }));
+    assert!(!shown.json.to_string().contains(&token), "the encrypted column was shown too");
+
+    let stranger = Installation::with(pool, &[("FIELD_ENCRYPTION_KEYS", NEW_KEY)]).await;
+    assert!(stranger.refusal(&["document", "show", &id]).await.contains("FIELD_ENCRYPTION_KEYS"));
+    assert!(stranger.refusal(&["document", "show", "999999"]).await.contains("there is no document 999999"));
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn recover_enqueues_each_stranded_document_once(pool: PgPool) {
+    let here = Installation::new(pool).await;
+    for (path, status) in [("stranded", "analyzing"), ("queued", "uploading"), ("ended", "failed")] {
+        sqlx::query("insert into celeriac.documents (user_id, file_path, status, error_message) values (1, $1, $2, 'x')")
+            .bind(path)
+            .bind(status)
+            .execute(&here.pool)
+            .await
+            .unwrap();
+    }
+    sqlx::query("select celeriac.enqueue('process_document', jsonb_build_object('document_id', id)) from celeriac.documents where file_path = 'queued'")
+        .execute(&here.pool)
+        .await
+        .unwrap();
+    let stranded: i64 =
+        sqlx::query_scalar("select id from celeriac.documents where file_path = 'stranded'").fetch_one(&here.pool).await.unwrap();
+
+    let dry = here.run(&["recover", "--dry-run"]).await.json;
+    assert_eq!((dry["documents"][0]["document_id"].as_i64(), dry["documents"].as_array().unwrap().len()), (Some(stranded), 1));
+    let done = here.run(&["recover"]).await.json;
+    assert_eq!(done["documents"].as_array().unwrap().len(), 1, "{done}");
+    assert_eq!(here.run(&["recover"]).await.json["documents"], json!([]), "a second run enqueued it again");
+    let rows: i64 = sqlx::query_scalar("select count(*) from celeriac.outbox").fetch_one(&here.pool).await.unwrap();
+    assert_eq!(rows, 2);
+}

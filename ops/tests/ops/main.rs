@@ -1,0 +1,11 @@
+//! The command and the HTTP side on real servers: a private database and a private Redis prefix each.
+
+mod api;
+mod audit;
+mod binary;
+mod commands;
+mod console;
+mod documents;
+mod health;
+mod metrics;
+mod support;
