@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::RngExt;
 
 use crate::client::wall_clock_ms;
-use crate::keys::{Key, QueueKeys};
+use crate::keys::QueueKeys;
 use crate::scripts::{self, ClaimArgs, Completion, Held, PruneArgs};
 use crate::{Attempt, Client, Connection, Envelope, Error, JobId, Millis, Outcome, QueueName, State, Tries, WorkerId};
 
@@ -64,6 +64,8 @@ pub struct Notice {
     /// `None` when the record is gone or cannot be read: nothing can be told to anybody, acknowledge it.
     pub envelope: Option<Envelope>,
     pub outcome: Outcome,
+    /// Unless acknowledged, it is handed out again then (Redis clock, ms).
+    pub visible_at: Millis,
 }
 
 /// The answer to a claim.
@@ -141,13 +143,14 @@ impl Consumer {
     /// [`Error::Redis`]: whatever Redis may have leased to this call comes back when that lease runs out.
     pub async fn claim(&self, credit: usize, notices_max: usize) -> Result<Claim, Error> {
         let token = format!("{}:{:016x}", self.worker, rand::rng().random::<u64>());
+        let notice_ms = NOTICE_LEASE.as_millis() as u64;
         let args = ClaimArgs {
             credit: credit.min(BATCH_MAX),
             token: &token,
             lease_ms: self.lease_ms(),
             losses_max: self.config.losses_max,
             notices_max: notices_max.min(BATCH_MAX),
-            notice_ms: NOTICE_LEASE.as_millis() as u64,
+            notice_ms,
         };
         let raw = scripts::claim(&self.connection, &self.keys, args).await?;
         let deliveries = raw.jobs.into_iter().filter_map(|(id, bytes, tries)| {
@@ -160,12 +163,14 @@ impl Consumer {
                 claimed_at: raw.now,
             })
         });
+        let visible_at = raw.now + notice_ms;
         let notices = raw.notices.into_iter().filter_map(|(id, bytes, outcome)| {
             Some(Notice {
                 queue: self.queue.clone(),
                 id: JobId::parse(&id).ok()?,
                 envelope: Envelope::decode(&bytes).ok(),
                 outcome: serde_json::from_str(&outcome).unwrap_or_else(|_| Outcome::new(State::Dead, raw.now)),
+                visible_at,
             })
         });
         Ok(Claim {
@@ -245,9 +250,9 @@ impl Consumer {
         Ok(settled)
     }
 
-    /// The notice's `on_terminal` has run.
-    pub async fn acknowledge(&self, id: &JobId) -> Result<(), Error> {
-        redis::cmd("ZREM").arg(self.keys.get(Key::Notices)).arg(id.as_str()).exec_async(&mut self.connection.shared()).await?;
+    /// The notice's `on_terminal` has run. A notice of a later end of the same job (it was requeued meanwhile) stays open.
+    pub async fn acknowledge(&self, notice: &Notice) -> Result<(), Error> {
+        scripts::acknowledge(&self.connection, &self.keys, &notice.id, notice.visible_at).await?;
         Ok(())
     }
 

@@ -26,6 +26,7 @@ static CANCEL: LazyLock<Script> = script!("keys", "end", "held", "cancel");
 static RELEASE: LazyLock<Script> = script!("keys", "end", "held", "release");
 static REQUEUE: LazyLock<Script> = script!("keys", "requeue");
 static PRUNE: LazyLock<Script> = script!("keys", "drop", "prune");
+static ACKNOWLEDGE: LazyLock<Script> = script!("keys", "acknowledge");
 static WAIT: LazyLock<Script> = script!("keys", "wait");
 static PROGRESS: LazyLock<Script> = script!("keys", "progress");
 
@@ -299,6 +300,15 @@ pub(crate) struct PruneArgs {
 pub(crate) async fn prune(connection: &Connection, keys: &QueueKeys, args: PruneArgs) -> Result<u64, Error> {
     let call = Call::new("prune", &PRUNE, keys).arg(args.finished_max).arg(args.dead_max).arg(args.dead_ms).arg(args.limit);
     Ok(call.number(connection).await?.unsigned_abs())
+}
+
+/// False when that notice is not open any more.
+pub(crate) async fn acknowledge(connection: &Connection, keys: &QueueKeys, id: &JobId, visible_at: Millis) -> Result<bool, Error> {
+    match Call::new("acknowledge", &ACKNOWLEDGE, keys).arg(id.as_str()).arg(visible_at).number(connection).await? {
+        1 => Ok(true),
+        0 => Ok(false),
+        other => Err(unexpected("acknowledge", other)),
+    }
 }
 
 /// What somebody who wants to wait for a job's end found.

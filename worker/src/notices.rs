@@ -87,7 +87,7 @@ impl Notices {
             self.run_on_terminal(notice, envelope).await?;
             self.confirm(notice, envelope).await?;
         }
-        consumer.acknowledge(&notice.id).await.context("the notice could not be acknowledged")
+        consumer.acknowledge(notice).await.context("the notice could not be acknowledged")
     }
 
     /// A name that this worker does not know has nobody to be told; the job waits among the dead for a worker that does.

@@ -2,7 +2,7 @@
 
 use celeriac_queue::{Cancelled, Error, Settled};
 
-use crate::support::{MINUTE, TestQueue, claim_one, expect, ids, job};
+use crate::support::{MINUTE, TestQueue, claim_one, expect, ids, job, tell_all};
 
 #[tokio::test]
 async fn a_scheduled_job_is_cancelled_with_a_notice_and_the_second_call_changes_nothing() {
@@ -90,7 +90,7 @@ async fn an_id_enqueued_anew_while_its_ghost_still_stands_runs_once() {
         queue.put("a").await;
         queue.client.cancel(&queue.name, &job("a"), "ada").await.unwrap();
         // As if a day had passed: the record and the memory of the id are gone, the ghost is not.
-        worker.acknowledge(&job("a")).await.unwrap();
+        tell_all(&worker).await;
         queue.put_in_the_past("finished", "a", 1).await;
         queue.put_in_the_past("seen", "a", 1).await;
         assert_eq!(worker.prune().await.unwrap(), 1);

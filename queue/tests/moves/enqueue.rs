@@ -5,7 +5,7 @@ use std::time::Duration;
 use celeriac_queue::{EnqueueOptions, Error, Job, JobContext, JobResult, PAYLOAD_BYTES_MAX, Policy, QueueName, State};
 use serde::{Deserialize, Serialize};
 
-use crate::support::{MINUTE, TestQueue, claim_one, expect, ids, job};
+use crate::support::{MINUTE, TestQueue, claim_one, expect, ids, job, tell_all};
 
 #[tokio::test]
 async fn a_new_job_is_ready_and_the_same_id_again_changes_nothing() {
@@ -94,9 +94,7 @@ async fn a_chosen_id_is_remembered_for_a_day_after_the_end_whatever_the_end_was(
     queue.put("cancelled").await;
     queue.client.cancel(&queue.name, &job("cancelled"), "ada").await.unwrap();
     worker.claim(1, 0).await.unwrap();
-    for id in ["buried", "expired", "cancelled"] {
-        worker.acknowledge(&job(id)).await.unwrap();
-    }
+    tell_all(&worker).await;
     for zset in ["dead", "finished"] {
         for (id, _) in queue.snapshot().await.zset(zset) {
             queue.put_in_the_past(zset, &id, 1).await;

@@ -19,6 +19,9 @@ async fn at_the_memory_limit_nothing_is_claimed_and_everything_that_runs_can_be_
         queue.put(id).await;
     }
     let running = worker.claim(10, 0).await.unwrap().deliveries;
+    queue.put_later("told", MINUTE).await;
+    queue.client.cancel(&queue.name, &job("told"), "ada").await.unwrap();
+    let notice = worker.claim(0, 1).await.unwrap().notices.remove(0);
     queue.put("ready").await;
     queue.put_later("due", MINUTE).await;
     queue.put_in_the_past("scheduled", "due", 1).await;
@@ -53,7 +56,8 @@ async fn at_the_memory_limit_nothing_is_claimed_and_everything_that_runs_can_be_
     assert_eq!(worker.release(&held).await.unwrap(), [Settled::Done, Settled::Cancelled]);
     queue.client.cancel(&queue.name, &job("ready"), "ada").await.unwrap();
     assert!(queue.client.requeue(&queue.name, &buried.id).await.unwrap());
-    worker.acknowledge(&expired.id).await.unwrap();
+    worker.acknowledge(&notice).await.unwrap();
+    queue.client.wait(&queue.name, &notice.id, MINUTE).await.unwrap();
     worker.prune().await.unwrap();
     queue.state().await;
     fails_for_memory(&worker).await;

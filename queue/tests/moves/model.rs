@@ -7,7 +7,9 @@ mod moves;
 mod reference;
 mod view;
 
-use celeriac_queue::{Cancelled, Completion, Consumer, Delivery, EnqueueOptions, Enqueued, Error, LeaseState, Pause, Settled, State};
+use celeriac_queue::{
+    Cancelled, Completion, Consumer, Delivery, EnqueueOptions, Enqueued, Error, LeaseState, Notice, Pause, Settled, State,
+};
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
 use super::complete::done;
@@ -52,13 +54,15 @@ struct World {
     reference: Reference,
     /// Every delivery there ever was, of whichever worker; a delivery's place here is its name in the reference.
     deliveries: Vec<(usize, Delivery)>,
+    /// Every notice that was ever handed out.
+    notices: Vec<Notice>,
 }
 
 impl World {
     async fn new() -> Self {
         let queue = TestQueue::new().await;
         let workers = (0..WORKERS).map(|number| queue.worker(&format!("w{number}"))).collect();
-        Self { queue, workers, reference: Reference::default(), deliveries: Vec::new() }
+        Self { queue, workers, reference: Reference::default(), deliveries: Vec::new(), notices: Vec::new() }
     }
 
     async fn make(&mut self, next: &Move, step: usize) {
@@ -110,9 +114,16 @@ impl World {
                 };
                 assert_eq!(answer, reference.requeue(id));
             }
-            Move::Acknowledge { id } => {
-                self.workers[0].acknowledge(&job(id)).await.unwrap();
-                reference.acknowledge(id);
+            Move::Acknowledge { which } => {
+                if let Some(notice) = self.notices.get(which % self.notices.len().max(1)) {
+                    self.workers[0].acknowledge(notice).await.unwrap();
+                    reference.acknowledge(notice.id.as_str(), notice.visible_at);
+                }
+            }
+            Move::LoseNotice { id } => {
+                if reference.lose_notice(id) {
+                    queue.put_in_the_past("notices", id, 1).await;
+                }
             }
             Move::Prune { id } => {
                 if let Some(set) = reference.kept_in(id) {
@@ -144,8 +155,8 @@ impl World {
             let tries = delivery.tries;
             assert_eq!((tries.attempts, tries.losses, tries.snoozes), self.reference.tries(delivery.id.as_str()), "{}", delivery.id);
         }
-        let noticed: Vec<String> = claim.notices.iter().map(|notice| notice.id.to_string()).collect();
-        self.reference.hand_out_notices(&noticed, 2);
+        self.reference.hand_out_notices(&claim.notices, 2);
+        self.notices.extend(claim.notices);
         self.deliveries.extend(claim.deliveries.into_iter().map(|delivery| (worker, delivery)));
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use celeriac_queue::State;
 
-use crate::support::{TestQueue, expect, job};
+use crate::support::{TestQueue, claim_one, expect, job};
 
 #[tokio::test]
 async fn a_notice_is_leased_for_a_minute_and_gone_once_acknowledged() {
@@ -33,12 +33,31 @@ async fn a_notice_is_leased_for_a_minute_and_gone_once_acknowledged() {
     assert!(worker.claim(0, 5).await.unwrap().notices.is_empty(), "a leased notice was given twice");
 
     queue.put_in_the_past("notices", "a", 1).await;
-    assert_eq!(worker.claim(0, 5).await.unwrap().notices.len(), 1, "an unacknowledged notice was lost");
+    let again = worker.claim(0, 5).await.unwrap().notices.pop().expect("an unacknowledged notice was lost");
     for _ in 0..2 {
-        worker.acknowledge(&job("a")).await.unwrap();
+        worker.acknowledge(&again).await.unwrap();
         assert!(queue.snapshot().await.zset("notices").is_empty());
     }
     queue.state().await;
+}
+
+#[tokio::test]
+async fn telling_of_an_earlier_end_does_not_take_away_the_notice_of_a_later_one() {
+    let queue = TestQueue::new().await;
+    let worker = queue.worker("w1");
+    let delivery = queue.run(&worker, "a").await;
+    worker.bury(&delivery.id, &delivery.token, "failed", "no luck").await.unwrap();
+    // While its on_terminal runs, a person requeues the job, and it fails again.
+    let earlier = worker.claim(0, 1).await.unwrap().notices.pop().unwrap();
+    queue.client.requeue(&queue.name, &delivery.id).await.unwrap();
+    let delivery = claim_one(&worker).await;
+    worker.bury(&delivery.id, &delivery.token, "failed", "no luck either").await.unwrap();
+
+    let before = queue.state().await;
+    worker.acknowledge(&earlier).await.unwrap();
+    assert_eq!(queue.state().await, before);
+    let later = worker.claim(0, 1).await.unwrap().notices.pop().expect("the later end is told too");
+    assert_eq!(later.outcome.reason.unwrap(), "no luck either");
 }
 
 #[tokio::test]
@@ -65,6 +84,6 @@ async fn a_notice_whose_record_is_gone_is_handed_out_to_be_acknowledged() {
     let _: u64 = queue.raw("ZADD", "notices", &["1", "a"]).await;
     let claim = worker.claim(0, 5).await.unwrap();
     assert!(claim.notices[0].envelope.is_none());
-    worker.acknowledge(&claim.notices[0].id).await.unwrap();
+    worker.acknowledge(&claim.notices[0]).await.unwrap();
     assert_eq!(queue.state().await, expect("meta touched@now"));
 }

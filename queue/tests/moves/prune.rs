@@ -3,7 +3,7 @@
 use celeriac_queue::LeaseConfig;
 
 use super::complete::done;
-use crate::support::{LEASE, TestQueue, expect};
+use crate::support::{LEASE, TestQueue, expect, tell_all};
 
 #[tokio::test]
 async fn records_past_their_time_go_with_everything_of_theirs_and_the_second_call_finds_nothing() {
@@ -16,8 +16,8 @@ async fn records_past_their_time_go_with_everything_of_theirs_and_the_second_cal
     worker.complete(&[done(&deliveries[0], 60), done(&deliveries[1], 60)]).await.unwrap();
     for buried in &deliveries[2..] {
         worker.bury(&buried.id, &buried.token, "failed", "no luck").await.unwrap();
-        worker.acknowledge(&buried.id).await.unwrap();
     }
+    tell_all(&worker).await;
     queue.put_in_the_past("finished", "gone", 1).await;
     queue.put_in_the_past("dead", "buried-gone", 1).await;
     for id in ["gone", "kept"] {
@@ -52,7 +52,7 @@ async fn the_oldest_dead_and_finished_beyond_the_count_go_first() {
         generous.complete(&[done(&finished, number)]).await.unwrap();
         let dead = queue.run(&generous, &format!("dead-{number}")).await;
         generous.bury(&dead.id, &dead.token, "failed", "no luck").await.unwrap();
-        generous.acknowledge(&dead.id).await.unwrap();
+        tell_all(&generous).await;
         let now = queue.connection.time_ms().await.unwrap();
         let _: u64 = queue.raw("ZADD", "dead", &[&(now - 10_000 + number).to_string(), dead.id.as_str()]).await;
     }

@@ -171,6 +171,13 @@ pub(crate) async fn claim_one(worker: &Consumer) -> Delivery {
     deliveries.pop().expect("a job was ready")
 }
 
+/// Has every open notice handed out, and acknowledges it.
+pub(crate) async fn tell_all(worker: &Consumer) {
+    for notice in worker.claim(0, 500).await.unwrap().notices {
+        worker.acknowledge(&notice).await.unwrap();
+    }
+}
+
 pub(crate) fn ids(deliveries: &[Delivery]) -> Vec<&str> {
     deliveries.iter().map(|delivery| delivery.id.as_str()).collect()
 }

@@ -47,7 +47,12 @@ pub(crate) enum Move {
     Requeue {
         id: &'static str,
     },
+    /// One of all notices that were ever handed out.
     Acknowledge {
+        which: usize,
+    },
+    /// A notice was handed out to a worker that died.
+    LoseNotice {
         id: &'static str,
     },
     /// A record's time is up, and somebody prunes.
@@ -94,7 +99,8 @@ pub(crate) fn moves() -> impl Strategy<Value = Vec<Move>> {
         8 => (any::<usize>(), how).prop_map(|(which, how)| Move::Settle { which, how }),
         6 => id().prop_map(|id| Move::Cancel { id }),
         4 => id().prop_map(|id| Move::Requeue { id }),
-        3 => id().prop_map(|id| Move::Acknowledge { id }),
+        4 => any::<usize>().prop_map(|which| Move::Acknowledge { which }),
+        1 => id().prop_map(|id| Move::LoseNotice { id }),
         3 => id().prop_map(|id| Move::Prune { id }),
         3 => id().prop_map(|id| Move::Forget { id }),
         1 => Just(Move::Pause),

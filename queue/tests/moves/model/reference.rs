@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use celeriac_queue::{Cancelled, LeaseState, Settled, State};
+use celeriac_queue::{Cancelled, LeaseState, Millis, Notice, Settled, State};
 
 use super::moves::How;
 use super::{CancelAnswer, EnqueueAnswer};
@@ -30,8 +30,16 @@ pub(crate) struct Job {
     pub(crate) snoozes: u32,
     pub(crate) history: usize,
     pub(crate) cancel_asked: bool,
-    /// Open, and whether a worker may be handed it now.
-    pub(crate) notice: Option<bool>,
+    pub(crate) notice: Told,
+}
+
+/// Whether a job's end has been told to its `on_terminal`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    NothingToTell,
+    NotYet,
+    /// Handed to a worker, visible again at that moment.
+    UnderWay(Millis),
 }
 
 #[derive(Debug, Default)]
@@ -59,7 +67,7 @@ impl Reference {
             return None;
         }
         let place = if later { Place::Scheduled(None) } else { Place::Ready };
-        let job = Job { place, priority, attempts: 0, losses: 0, snoozes: 0, history: 0, cancel_asked: false, notice: None };
+        let job = Job { place, priority, attempts: 0, losses: 0, snoozes: 0, history: 0, cancel_asked: false, notice: Told::NothingToTell };
         self.jobs.insert(id.to_owned(), job);
         self.count("enqueued");
         if later {
@@ -150,11 +158,31 @@ impl Reference {
     }
 
     /// Of the open notices some were handed out: no more than wanted, no fewer than there are, none twice.
-    pub(crate) fn hand_out_notices(&mut self, handed_out: &[String], wanted: usize) {
-        let open = self.jobs.values().filter(|job| job.notice == Some(true)).count();
+    pub(crate) fn hand_out_notices(&mut self, handed_out: &[Notice], wanted: usize) {
+        let open = self.jobs.values().filter(|job| job.notice == Told::NotYet).count();
         assert_eq!(handed_out.len(), open.min(wanted));
-        for id in handed_out {
-            assert_eq!(self.job(id).notice.replace(false), Some(true), "the notice of {id} was not to be handed out");
+        for notice in handed_out {
+            let before = std::mem::replace(&mut self.job(notice.id.as_str()).notice, Told::UnderWay(notice.visible_at));
+            assert_eq!(before, Told::NotYet, "the notice of {} was not to be handed out", notice.id);
+        }
+    }
+
+    pub(crate) fn acknowledge(&mut self, id: &str, visible_at: Millis) {
+        if let Some(job) = self.jobs.get_mut(id)
+            && job.notice == Told::UnderWay(visible_at)
+        {
+            job.notice = Told::NothingToTell;
+        }
+    }
+
+    /// Whether there is a notice to lose.
+    pub(crate) fn lose_notice(&mut self, id: &str) -> bool {
+        match self.jobs.get_mut(id) {
+            Some(job) if job.notice != Told::NothingToTell => {
+                job.notice = Told::NotYet;
+                true
+            }
+            _ => false,
         }
     }
 
@@ -200,7 +228,7 @@ impl Reference {
             How::Complete { keep } => {
                 self.count("finished");
                 self.end(&id, State::Finished);
-                self.job(&id).notice = None;
+                self.job(&id).notice = Told::NothingToTell;
                 if !keep {
                     self.jobs.remove(&id);
                 }
@@ -264,16 +292,10 @@ impl Reference {
         if !matches!(job.place, Place::Ended(_)) {
             return Some(false);
         }
-        job.notice = None;
+        job.notice = Told::NothingToTell;
         self.count("requeued");
         self.put_last(id);
         Some(true)
-    }
-
-    pub(crate) fn acknowledge(&mut self, id: &str) {
-        if let Some(job) = self.jobs.get_mut(id) {
-            job.notice = None;
-        }
     }
 
     /// The sorted set that holds the record of an ended job.
@@ -286,7 +308,7 @@ impl Reference {
     }
 
     pub(crate) fn prune(&mut self, id: &str) -> u64 {
-        let goes = self.kept_in(id).is_some() && self.jobs[id].notice.is_none();
+        let goes = self.kept_in(id).is_some() && self.jobs[id].notice == Told::NothingToTell;
         if goes {
             self.jobs.remove(id);
         }
@@ -320,7 +342,7 @@ impl Reference {
         self.seen.insert(id.to_owned());
         let job = self.job(id);
         job.place = Place::Ended(state);
-        job.notice = Some(true);
+        job.notice = Told::NotYet;
         job.cancel_asked = false;
         (job.attempts, job.losses, job.snoozes) = (0, 0, 0);
     }

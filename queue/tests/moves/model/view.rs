@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use celeriac_queue::{Outcome, State};
 
-use super::reference::{Place, Reference};
+use super::reference::{Job, Place, Reference, Told};
 use crate::support::Snapshot;
 
 #[derive(Debug, PartialEq)]
@@ -48,7 +48,7 @@ impl View {
     /// `tokens`: of each delivery by its number.
     pub(crate) fn of_reference(reference: &Reference, tokens: &[&str]) -> Self {
         let jobs = || reference.jobs.iter().map(|(id, job)| (id.clone(), job));
-        let ids_where = |holds: &dyn Fn(&super::reference::Job) -> bool| jobs().filter(|(_, job)| holds(job)).map(|(id, _)| id).collect();
+        let ids_where = |holds: &dyn Fn(&Job) -> bool| jobs().filter(|(_, job)| holds(job)).map(|(id, _)| id).collect();
         let lists = reference.ready.iter().enumerate();
         let tries = jobs().map(|(id, job)| (id, format!("{} {} {}", job.attempts, job.losses, job.snoozes)));
         let counts = reference.counts.iter().map(|(what, count)| ((*what).to_owned(), *count));
@@ -70,7 +70,7 @@ impl View {
             tries: tries.filter(|(_, counts)| counts != "0 0 0").collect(),
             histories: jobs().filter(|(_, job)| job.history > 0).map(|(id, job)| (id, job.history)).collect(),
             to_be_cancelled: ids_where(&|job| job.cancel_asked),
-            notices: ids_where(&|job| job.notice.is_some()),
+            notices: ids_where(&|job| job.notice != Told::NothingToTell),
             seen: reference.seen.clone(),
             counts: counts.collect(),
         }
