@@ -172,14 +172,17 @@ impl Ledger {
         Ok(Call::Make(Permit { row: row.id, number, is_repeat: is_unknown }))
     }
 
-    /// The provider answered, and the answer is of use. Call it before anything else is done with the answer.
+    /// The provider answered, and the answer is of use. Call it before anything else is done with the answer. Returns it as it is stored:
+    /// with the tokens of all calls it took.
     ///
     /// # Errors
     /// When PostgreSQL does not answer.
-    pub async fn answered(&self, permit: &Permit, answer: &str, paid: &Paid) -> anyhow::Result<()> {
-        let answer = Some(self.keys.encrypt(answer));
-        self.settle(permit, Settlement { state: "answered", answer, paid: Some(paid), ..Settlement::default() }).await?;
-        Ok(())
+    pub async fn answered(&self, permit: &Permit, answer: &str, paid: &Paid) -> anyhow::Result<StoredAnswer> {
+        let encrypted = Some(self.keys.encrypt(answer));
+        let settlement = Settlement { state: "answered", answer: encrypted, paid: Some(paid), ..Settlement::default() };
+        let totals = self.settle(permit, settlement).await?;
+        let (text, model) = (answer.to_owned(), paid.model.clone());
+        Ok(StoredAnswer { text, model, input_tokens: totals.input_tokens, output_tokens: totals.output_tokens })
     }
 
     /// The provider answered and is paid, but the answer is of no use. Returns how many such answers this call has had.
@@ -188,7 +191,7 @@ impl Ledger {
     /// When PostgreSQL does not answer.
     pub async fn unusable(&self, permit: &Permit, why: &str, paid: &Paid) -> anyhow::Result<i32> {
         let settlement = Settlement { state: "failed", error: Some(why), paid: Some(paid), unusable: 1, ..Settlement::default() };
-        self.settle(permit, settlement).await
+        Ok(self.settle(permit, settlement).await?.unusable_answers)
     }
 
     /// The provider said no, or was never reached: nothing was bought.
@@ -234,18 +237,18 @@ impl Ledger {
         Ok(())
     }
 
-    /// Returns how many unusable answers the call has had.
-    async fn settle(&self, permit: &Permit, settlement: Settlement<'_>) -> anyhow::Result<i32> {
+    async fn settle(&self, permit: &Permit, settlement: Settlement<'_>) -> anyhow::Result<Totals> {
         let Settlement { state, answer, error, paid, unusable } = settlement;
-        let settled = sqlx::query_scalar!(
-            "update celeriac.paid_calls
+        let settled = sqlx::query_as!(
+            Totals,
+            r#"update celeriac.paid_calls
              set state = $3, answer = $4, error = $5, answered_model = $6, provider_request_id = $7, latency_ms = $8,
                  input_tokens = case when $9::int is null then input_tokens else coalesce(input_tokens, 0) + $9 end,
                  output_tokens = case when $10::int is null then output_tokens else coalesce(output_tokens, 0) + $10 end,
                  cost_usd = case when $11::bigint is null then cost_usd else coalesce(cost_usd, 0) + $11 / 1000000.0 end,
                  unusable_answers = unusable_answers + $12, settled_at = now()
              where id = $1 and calls = $2 and state = 'started'
-             returning unusable_answers",
+             returning unusable_answers, coalesce(input_tokens, 0) as "input_tokens!", coalesce(output_tokens, 0) as "output_tokens!""#,
             permit.row,
             permit.number,
             state,
@@ -261,11 +264,20 @@ impl Ledger {
         )
         .fetch_optional(&self.pool)
         .await?;
-        if settled.is_none() {
+        Ok(settled.unwrap_or_else(|| {
             tracing::warn!(call = permit.row, "a newer call has taken this one's place in the ledger; its answer is dropped");
-        }
-        Ok(settled.unwrap_or(unusable))
+            let tokens = |count: fn(&Paid) -> i32| paid.map_or(0, count);
+            let (input_tokens, output_tokens) = (tokens(|paid| paid.input_tokens), tokens(|paid| paid.output_tokens));
+            Totals { unusable_answers: unusable, input_tokens, output_tokens }
+        }))
     }
+}
+
+/// What all calls under one key came to.
+struct Totals {
+    unusable_answers: i32,
+    input_tokens: i32,
+    output_tokens: i32,
 }
 
 /// How a call ended.

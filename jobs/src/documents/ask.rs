@@ -77,10 +77,9 @@ async fn make(permit: &Permit, question: &Question, truncated: bool, documents: 
             if let Err(error) = Analysis::parse(&text, truncated) {
                 return Err(unusable(ledger.unusable(permit, name, &paid).await?).because(error));
             }
-            ledger.answered(permit, &text, &paid).await?;
+            let stored = ledger.answered(permit, &text, &paid).await?;
             checkpoint("documents.after_call").await;
-            let Paid { model, input_tokens, output_tokens, .. } = paid;
-            answer_of(StoredAnswer { text, model, input_tokens, output_tokens }, truncated)
+            answer_of(stored, truncated)
         }
         Outcome::InvalidJson { usage } => Err(unusable(ledger.unusable(permit, name, &paid(usage)).await?)),
         Outcome::Refusal { usage } => {

@@ -46,6 +46,7 @@ pub(crate) struct LedgerRow {
     pub(crate) unknown_outcomes: i32,
     pub(crate) unusable_answers: i32,
     pub(crate) input_tokens: Option<i32>,
+    pub(crate) output_tokens: Option<i32>,
     pub(crate) error: Option<String>,
 }
 

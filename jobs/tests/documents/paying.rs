@@ -50,7 +50,9 @@ async fn every_outcome_is_told_apart(pool: PgPool) {
         assert_eq!((ledger.state.as_str(), ledger.input_tokens.is_some()), (state, counted), "{fault:?}: {ledger:?}");
         // Whatever it was, the document can still be completed.
         desk.run(id).await.unwrap();
-        assert_eq!(desk.row(id).await.status, "completed", "{fault:?}");
+        let (row, ledger) = (desk.row(id).await, desk.ledger().await.pop().unwrap());
+        assert_eq!(row.status, "completed", "{fault:?}");
+        assert_eq!(row.ai_tokens_used, Some(ledger.input_tokens.unwrap() + ledger.output_tokens.unwrap()), "{fault:?}");
     }
 }
 
@@ -86,7 +88,11 @@ async fn an_answer_that_was_paid_for_is_not_bought_again_when_saving_it_failed(p
     desk.run_as(id, "job-2").await.unwrap();
     assert_eq!(desk.row(id).await.status, "completed");
     assert_eq!(desk.requests(), 1);
-    assert_eq!(desk.ledger().await[0].calls, 1);
+    let ledger = &desk.ledger().await[0];
+    assert_eq!(ledger.calls, 1);
+    let cost: f64 = sqlx::query_scalar("select cost_usd::float8 from celeriac.paid_calls").fetch_one(&desk.pool).await.unwrap();
+    let by_the_list = f64::from(ledger.input_tokens.unwrap()) * 0.40 + f64::from(ledger.output_tokens.unwrap()) * 1.60;
+    assert!((cost * 1e6 - by_the_list).abs() <= 1.0, "{cost} USD for {ledger:?}");
 }
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
