@@ -8,6 +8,9 @@ use redis::aio::{MultiplexedConnection, PubSubSink, PubSubStream};
 use crate::keys::Key;
 use crate::{Connection, Error, JobId, Outcome, QueueName};
 
+/// Shorter waits are rounded up to this.
+const SHORTEST: Duration = Duration::from_millis(10);
+
 /// Blocks on the wake lists of some queues, on a connection of its own.
 ///
 /// A token taken by a worker that has no room is to be passed on with [`Waker::pass_on`], or an idle worker elsewhere would sleep on.
@@ -34,8 +37,8 @@ impl Waker {
             Some(line) => line,
             None => self.connection.blocking().await?,
         };
-        // Zero, and to Redis 6.2 also what rounds to zero milliseconds, would mean for ever.
-        let longest = longest.max(Duration::from_millis(1));
+        // Zero would mean for ever, and Redis 6.2 cuts a fraction of a second to milliseconds by way of a float: 1 ms can become none.
+        let longest = longest.max(SHORTEST);
         let mut pop = redis::cmd("BLPOP");
         pop.arg(&self.keys).arg(longest.as_secs_f64());
         let popped = pop.query_async::<Option<(String, String)>>(&mut line);

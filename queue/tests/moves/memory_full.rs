@@ -29,7 +29,7 @@ async fn at_the_memory_limit_nothing_is_claimed_and_everything_that_runs_can_be_
         queue.put_in_the_past("running", id, 1).await;
     }
     queue.set_touched_ago(3_600_000).await;
-    redis.limit_memory("1mb").await;
+    redis.limit_memory("1kb").await;
 
     let before = queue.state().await;
     fails_for_memory(&worker).await;
