@@ -39,6 +39,7 @@ comment on column celeriac.documents.ai_tokens_used is 'Input plus output tokens
 comment on column celeriac.documents.text_length is 'Characters of native text. The text itself is never stored.';
 comment on column celeriac.documents.ocr_confidence is 'Mean confidence in percent of pages read by OCR; null where the vision model read them or none needed it.';
 comment on column celeriac.documents.processing_ms is 'Wall time of the run that completed it, in milliseconds.';
+comment on column celeriac.documents.completed_at is 'When it ended, completed or failed.';
 comment on column celeriac.documents.fence is 'Raised by each run when it begins; a write of an older run finds another fence and does nothing.';
 
 create table celeriac.consents (

@@ -2,7 +2,7 @@
 -- kept, because rows become visible in another order than they were written.
 -- At most $1 rows, and of those about $2 bytes of arguments (always at least one row). The first bound goes by the stored size, which
 -- is known without unpacking; the second by the size as text, so that arguments that compress well do not fill the memory either.
--- Moments are clamped to what fits into milliseconds, 'infinity' included; arguments above $3 bytes are not read at all.
+-- Moments are clamped to what fits into milliseconds, 'infinity' included (and `greatest` makes a moment of null, so null is kept apart); arguments above $3 bytes are not read at all.
 with taken as materialized (
     select id, job, args, queue, priority, run_at, expires_at, request_id, created_at
     from celeriac.outbox
@@ -20,8 +20,8 @@ with taken as materialized (
 )
 select id as "id!", job as "job!", queue, priority, request_id, body_bytes as "body_bytes!",
        case when body_bytes <= $3 then body end as body,
-       (extract(epoch from least(greatest(run_at, 'epoch'), '9999-01-01Z')) * 1000)::bigint as run_at_ms,
-       (extract(epoch from least(greatest(expires_at, 'epoch'), '9999-01-01Z')) * 1000)::bigint as expires_at_ms
+       case when run_at is not null then (extract(epoch from least(greatest(run_at, 'epoch'), '9999-01-01Z')) * 1000)::bigint end as run_at_ms,
+       case when expires_at is not null then (extract(epoch from least(greatest(expires_at, 'epoch'), '9999-01-01Z')) * 1000)::bigint end as expires_at_ms
 from sized
 where text_before < $2
 order by created_at, id
