@@ -12,10 +12,11 @@ use sqlx::{PgPool, PgTransaction};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::Calendar;
 use crate::catch_up::{CatchUp, Plan};
 use crate::leader::until_leading;
 use crate::pace::Pace;
+use crate::words::in_words;
+use crate::{Calendar, transaction};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FiringConfig {
@@ -104,7 +105,7 @@ impl Firing {
         for name in due {
             match self.fire(&name, now, &mut report).await {
                 Ok(()) => {}
-                Err(error) if is_own_fault(&error) => drop(report.faults.insert(name, format!("{error:#}"))),
+                Err(error) if is_own_fault(&error) => drop(report.faults.insert(name, in_words(&error))),
                 Err(error) => return Err(error.context(format!("cannot fire the schedule {name}"))),
             }
         }
@@ -115,7 +116,7 @@ impl Firing {
     }
 
     async fn fire(&self, name: &str, now: DateTime<Utc>, report: &mut FiringReport) -> anyhow::Result<()> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = transaction::begin(&self.pool).await?;
         // Another scheduler may be at it (then it is passed over) or have done it (then it is no longer due).
         let Some(row) = lock(&mut tx, name, now).await? else { return Ok(()) };
         // A schedule without a next moment is new or was edited: it is counted from now on.

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use celeriac_process::stop::Stop;
 use celeriac_process::{Process, Settings, connect, telemetry};
 use celeriac_queue::Client;
-use celeriac_scheduler::{Calendar, Scheduler, SchedulerConfig, explain, health};
+use celeriac_scheduler::{Calendar, Scheduler, SchedulerConfig, explain, health, in_words};
 use chrono::Utc;
 
 const USAGE: &str = "\
@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "celeriac-scheduler: {error:#}");
+            let _ = writeln!(std::io::stderr(), "celeriac-scheduler: {}", in_words(&error));
             ExitCode::FAILURE
         }
     }

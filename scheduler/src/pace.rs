@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
+use crate::words::in_words;
+
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -62,7 +64,7 @@ impl Pace {
                 Ok(rest)
             }
             Err(error) => {
-                let words = format!("{error:#}{}", hint(&error));
+                let words = in_words(&error) + hint(&error);
                 let trouble = self.trouble.get_or_insert_with(|| Trouble { since: Instant::now(), pause: PAUSE_MIN, said: String::new() });
                 // The same words are not repeated; another cause is worth another line.
                 if trouble.said != words {
@@ -79,7 +81,7 @@ impl Pace {
 }
 
 /// What to do about an error that has one usual cause.
-pub(crate) fn hint(error: &anyhow::Error) -> &'static str {
+fn hint(error: &anyhow::Error) -> &'static str {
     let sql = error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>());
     match sql.and_then(sqlx::Error::as_database_error).and_then(|error| error.code()).as_deref() {
         // No such table, schema, function or column.

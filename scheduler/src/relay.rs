@@ -19,9 +19,9 @@ use sqlx::{PgPool, PgTransaction};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::Catalogue;
 use crate::identity::RedisIdentity;
 use crate::pace::Pace;
+use crate::{Catalogue, transaction};
 
 /// Rows of one pass, and what one call to Redis takes.
 const ROWS_MAX: i64 = 500;
@@ -113,7 +113,7 @@ impl Relay {
     /// # Errors
     /// When PostgreSQL or Redis fails: the rows stay unrelayed, even if Redis has some of them.
     pub async fn run_once(&self) -> anyhow::Result<RelayReport> {
-        let mut tx = self.pool.begin().await.context("cannot reach PostgreSQL")?;
+        let mut tx = transaction::begin(&self.pool).await.context("cannot reach PostgreSQL")?;
         let (rows, mut marks) = self.take(&mut tx).await?;
         if rows.is_empty() && marks.ended.is_empty() {
             return Ok(RelayReport::default());
@@ -134,8 +134,6 @@ impl Relay {
 
     /// Locks the oldest rows and sorts them by queue.
     async fn take(&self, tx: &mut PgTransaction<'_>) -> anyhow::Result<(BTreeMap<QueueName, Vec<Row>>, Marks)> {
-        // A relay that freezes in mid-pass must not keep its rows from the others.
-        sqlx::query!("select set_config('idle_in_transaction_session_timeout', '20s', true)").fetch_one(&mut **tx).await?;
         let taken = sqlx::query_file!("sql/take_unrelayed.sql", ROWS_MAX, BYTES_MAX, PAYLOAD_BYTES_MAX as i32)
             .fetch_all(&mut **tx)
             .await

@@ -1,6 +1,6 @@
 //! Reading `schedules.toml`: all mistakes at once, each with the schedule's name and an example.
 //!
-//! One table a schedule, `[name]`; the keys are the rows of [`KEYS`].
+//! One table a schedule, `[name]`; the keys are the rows of `KEYS`.
 
 use std::fmt;
 use std::path::Path;
