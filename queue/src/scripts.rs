@@ -16,7 +16,7 @@ macro_rules! script {
 
 static ENQUEUE: LazyLock<Script> = script!("keys", "enqueue");
 static CLAIM: LazyLock<Script> = script!("keys", "touch", "end", "attempts", "recover", "promote", "claim");
-static EXTEND: LazyLock<Script> = script!("keys", "touch", "held", "extend");
+static EXTEND: LazyLock<Script> = script!("keys", "touch", "extend");
 static COMPLETE: LazyLock<Script> = script!("keys", "drop", "complete");
 static RETRY: LazyLock<Script> = script!("keys", "end", "attempts", "held", "retry");
 static SNOOZE: LazyLock<Script> = script!("keys", "end", "attempts", "held", "snooze");
