@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use celeriac_process::{Process, Settings};
 use clap::{Parser, Subcommand};
+use futures::future::LocalBoxFuture;
 
 use crate::audit::Actor;
 use crate::commands::{
-    backup, check, costs, dead, demo, document, enqueue, inspect, job, key, migrate, queue, recover, schedule, serve, standin,
+    backup, check, costs, dead, demo, document, enqueue, health, inspect, job, key, migrate, queue, recover, schedule, serve, standin,
 };
 use crate::out;
 use crate::reply::Reply;
@@ -29,6 +30,23 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    #[command(flatten)]
+    OnStores(OnStores),
+    /// Test the configuration and everything it points to; print every problem at once.
+    Check(check::Check),
+    /// A local stand-in that speaks the wire format of OpenAI's Responses API.
+    OpenaiStub(standin::OpenaiStub),
+    /// A local stand-in that speaks the wire format of PayPal's Orders API.
+    PaypalStub(standin::PaypalStub),
+    /// The whole system at work on sample documents, on private servers; gone afterwards.
+    Demo(crate::demo::DemoArgs),
+    /// Run a command with private servers around it, found in its environment.
+    WithServers(demo::WithServers),
+}
+
+/// Commands that work on the stores which the settings name.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OnStores {
     /// Put a job into its queue.
     Enqueue(enqueue::Enqueue),
     /// Look at work and workers: active, reserved, scheduled, stats, workers.
@@ -59,40 +77,21 @@ pub(crate) enum Command {
     Costs(costs::Costs),
     /// Enqueue what PostgreSQL says is unfinished and nothing will finish.
     Recover(recover::Recover),
-    /// Test the configuration and everything it points to; print every problem at once.
-    Check(check::Check),
+    /// How the system is: every check, exit code 1 when it is unhealthy.
+    Health(health::HealthCommand),
     /// Apply, undo or list the schema's migrations.
     #[command(subcommand)]
     Migrate(migrate::Migrate),
     /// Serve health, metrics, the HTTP API and the console.
     Serve(serve::Serve),
-    /// A local stand-in that speaks the wire format of OpenAI's Responses API.
-    OpenaiStub(standin::OpenaiStub),
-    /// A local stand-in that speaks the wire format of PayPal's Orders API.
-    PaypalStub(standin::PaypalStub),
-    /// The whole system at work on sample documents, on private servers; gone afterwards.
-    Demo(crate::demo::DemoArgs),
-    /// Run a command with private servers around it, found in its environment.
-    WithServers(demo::WithServers),
 }
 
 /// The whole process: parse, run, print, exit code.
 pub async fn main() -> ExitCode {
     let cli = Cli::parse();
-    let json = cli.json;
-    out::print(run(cli.command).await, json)
-}
-
-/// Some commands bring their own configuration; the rest works on the stores that the settings name.
-async fn run(command: Command) -> anyhow::Result<Reply> {
-    match command {
-        Command::Check(check) => check.run().await,
-        Command::OpenaiStub(stub) => stub.run().await,
-        Command::PaypalStub(stub) => stub.run().await,
-        Command::Demo(arguments) => demo::run_demo(arguments).await,
-        Command::WithServers(command) => command.run().await,
-        command => answer(command, &Stores::new(Settings::load(Process::Ops)?), &Actor::at_the_shell()).await,
-    }
+    let stores = || Ok(Stores::new(Settings::load(Process::Ops)?));
+    let answer = run(cli.command, stores, &Actor::at_the_shell()).await;
+    out::print(answer, cli.json)
 }
 
 /// Answers a command line, given without the program's name, on given stores.
@@ -101,28 +100,38 @@ async fn run(command: Command) -> anyhow::Result<Reply> {
 /// When the words are no command, or as the command says: a chain of sentences, what was being done and what stood in the way.
 pub async fn answer_words(words: &[&str], stores: &Stores, actor: &Actor) -> anyhow::Result<Reply> {
     let cli = Cli::try_parse_from(std::iter::once("celeriac").chain(words.iter().copied()))?;
-    answer(cli.command, stores, actor).await
+    run(cli.command, || Ok(stores.clone()), actor).await
 }
 
-async fn answer(command: Command, stores: &Stores, actor: &Actor) -> anyhow::Result<Reply> {
+async fn run(command: Command, stores: impl FnOnce() -> anyhow::Result<Stores>, actor: &Actor) -> anyhow::Result<Reply> {
     match command {
-        Command::Enqueue(enqueue) => enqueue.run(stores).await,
-        Command::Inspect(inspect) => inspect.run(stores).await,
-        Command::Job(job) => job.run(stores, actor).await,
-        Command::Dead(dead) => dead.run(stores, actor).await,
-        Command::Queue(queue) => queue.run(stores, actor).await,
-        Command::Schedule(schedule) => schedule.run(stores, actor).await,
-        Command::Backup(backup) => backup.run(stores).await,
-        Command::Key(key) => key.run(stores, actor).await,
-        Command::Document(document) => document.run(stores).await,
-        Command::Costs(costs) => costs.run(stores).await,
-        Command::Recover(recover) => recover.run(stores, actor).await,
-        Command::Check(check) => check.run().await,
-        Command::Migrate(migrate) => migrate.run(stores).await,
-        Command::Serve(serve) => serve.run(stores).await,
-        Command::OpenaiStub(stub) => stub.run().await,
-        Command::PaypalStub(stub) => stub.run().await,
-        Command::Demo(arguments) => demo::run_demo(arguments).await,
-        Command::WithServers(command) => command.run().await,
+        Command::OnStores(command) => command.run(&stores()?, actor).await,
+        Command::Check(check) => Box::pin(check.run()).await,
+        Command::OpenaiStub(stub) => Box::pin(stub.run()).await,
+        Command::PaypalStub(stub) => Box::pin(stub.run()).await,
+        Command::Demo(arguments) => Box::pin(demo::run_demo(arguments)).await,
+        Command::WithServers(command) => Box::pin(command.run()).await,
+    }
+}
+
+impl OnStores {
+    /// Each command's future on the heap: the largest of them must not be part of every one.
+    fn run<'a>(self, stores: &'a Stores, actor: &'a Actor) -> LocalBoxFuture<'a, anyhow::Result<Reply>> {
+        match self {
+            Self::Enqueue(enqueue) => Box::pin(enqueue.run(stores)),
+            Self::Inspect(inspect) => Box::pin(inspect.run(stores)),
+            Self::Job(job) => Box::pin(job.run(stores, actor)),
+            Self::Dead(dead) => Box::pin(dead.run(stores, actor)),
+            Self::Queue(queue) => Box::pin(queue.run(stores, actor)),
+            Self::Schedule(schedule) => Box::pin(schedule.run(stores, actor)),
+            Self::Backup(backup) => Box::pin(backup.run(stores)),
+            Self::Key(key) => Box::pin(key.run(stores, actor)),
+            Self::Document(document) => Box::pin(document.run(stores)),
+            Self::Costs(costs) => Box::pin(costs.run(stores)),
+            Self::Recover(recover) => Box::pin(recover.run(stores, actor)),
+            Self::Health(health) => Box::pin(health.run(stores)),
+            Self::Migrate(migrate) => Box::pin(migrate.run(stores)),
+            Self::Serve(serve) => Box::pin(serve.run(stores)),
+        }
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod dead;
 pub(crate) mod demo;
 pub(crate) mod document;
 pub(crate) mod enqueue;
+pub(crate) mod health;
 pub(crate) mod inspect;
 pub(crate) mod job;
 pub(crate) mod key;

@@ -1,9 +1,10 @@
 //! The checks themselves. Each asks one thing of one store.
 
-use std::future::Future;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::report::{Check, Level, Report};
@@ -23,14 +24,14 @@ const RELAY_SECONDS_MAX: f64 = 30.0;
 pub(super) async fn collect(stores: &Stores) -> Report {
     let now = Utc::now();
     let (database, redis, workers, documents, failures, schedules, backups, queues) = tokio::join!(
-        timed("database", Level::Unhealthy, database(stores)),
-        timed("redis", Level::Unhealthy, redis(stores)),
-        timed("workers", Level::Degraded, count_workers(stores)),
-        timed("document_processing", Level::Degraded, document_processing(stores, now)),
-        timed("failures", Level::Degraded, failures(stores, now)),
-        timed("schedules", Level::Degraded, check_schedules(stores, now)),
-        timed("backups", Level::Degraded, check_backups(stores, now)),
-        timed("queues", Level::Degraded, paused_queues(stores)),
+        timed("database", Level::Unhealthy, database(stores).boxed()),
+        timed("redis", Level::Unhealthy, redis(stores).boxed()),
+        timed("workers", Level::Degraded, count_workers(stores).boxed()),
+        timed("document_processing", Level::Degraded, document_processing(stores, now).boxed()),
+        timed("failures", Level::Degraded, failures(stores, now).boxed()),
+        timed("schedules", Level::Degraded, check_schedules(stores, now).boxed()),
+        timed("backups", Level::Degraded, check_backups(stores, now).boxed()),
+        timed("queues", Level::Degraded, paused_queues(stores).boxed()),
     );
     let checks = [
         ("database", database),
@@ -46,7 +47,7 @@ pub(super) async fn collect(stores: &Stores) -> Report {
 }
 
 /// A check that fails or hangs counts at `level`; why it failed is logged, since health is open to everybody who reaches the port.
-async fn timed(name: &'static str, level: Level, check: impl Future<Output = anyhow::Result<Check>>) -> Check {
+async fn timed(name: &'static str, level: Level, check: BoxFuture<'_, anyhow::Result<Check>>) -> Check {
     match tokio::time::timeout(PATIENCE, check).await {
         Ok(Ok(check)) => check,
         Ok(Err(error)) => {

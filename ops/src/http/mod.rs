@@ -54,7 +54,10 @@ pub async fn serve(stores: Stores, stop: &Stop) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let router = router(stores, address)?;
     tracing::info!(%address, "the console, the API, health and metrics are at http://{address}/");
-    serve_http(listener, router).with_graceful_shutdown(stop.token().cancelled_owned()).await?;
+    tokio::select! {
+        served = serve_http(listener, router).with_graceful_shutdown(stop.token().cancelled_owned()) => served?,
+        () = stop.forced() => {}
+    }
     tracing::info!("stopped");
     Ok(())
 }

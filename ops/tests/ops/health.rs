@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use celeriac_ops::audit::Actor;
 use celeriac_ops::devstack::{RedisOptions, RedisServer};
 use celeriac_ops::http;
+use celeriac_process::stop::Stop;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 
@@ -84,4 +86,27 @@ async fn a_database_without_the_schema_is_unhealthy_with_what_to_do(pool: PgPool
     let database = &report["checks"]["database"];
     assert_eq!(database["status"], "unhealthy");
     assert!(database["message"].as_str().is_some_and(|message| message.contains("celeriac migrate up")), "{database}");
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn the_shell_tells_the_same_and_the_probe_asks_only_the_process(pool: PgPool) {
+    let here = Installation::new(pool.clone()).await;
+    assert_eq!(here.run(&["health"]).await.exit_code, 0, "degraded is no failure");
+    here.run(&["enqueue", "greet"]).await;
+    let unhealthy = here.run(&["health"]).await;
+    assert_eq!((unhealthy.exit_code, unhealthy.json["checks"]["workers"]["status"].as_str()), (1, Some("unhealthy")));
+
+    let bind = format!("127.0.0.1:{}", std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port());
+    let served = stores("redis://127.0.0.1:1/0", "gone", &database_url(&pool), &[("BIND", &bind)]);
+    let probe = async || celeriac_ops::cli::answer_words(&["health", "--ping"], &served, &Actor::at_the_shell()).await;
+    assert!(probe().await.is_err(), "nobody listens yet");
+    let stop = Stop::new();
+    let serving = tokio::spawn({
+        let (served, stop) = (served.clone(), stop.clone());
+        async move { http::serve(served, &stop).await }
+    });
+    eventually("the probe is answered while Redis is away", || async { probe().await.is_ok() }).await;
+    stop.trigger();
+    serving.await.unwrap().unwrap();
+    assert!(probe().await.is_err(), "it went on listening");
 }
