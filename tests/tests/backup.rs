@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use celeriac_jobs::backup::{BackedUp, BackupError, Backups, VerifyError};
+use celeriac_jobs::backup::{BackedUp, BackupDatabase, BackupError, Backups, VerifyBackup, VerifyError};
 use celeriac_process::{Process, Settings};
+use celeriac_queue::{Enqueued, State};
+use celeriac_tests::{System, eventually};
 use serde_json::Value;
 use sqlx::{ConnectOptions, PgPool};
 use tempfile::TempDir;
@@ -250,12 +251,7 @@ async fn what_a_killed_backup_left_is_swept_by_the_next(pool: PgPool) {
     let programs = failing_pg_dump("exec sleep 600");
     let hanging = site.with(&[("PG_BIN", programs.path().to_str().unwrap())]);
     let run = tokio::spawn(async move { hanging.back_up("job-1", false).await });
-    let begun = async {
-        while site.files().is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), begun).await.expect("the upload begins");
+    eventually("the upload's first part", || async { if site.files().is_empty() { Err("none") } else { Ok(()) } }).await;
     // A second run must not touch it while it is at work.
     assert!(matches!(site.backups.back_up("job-2", false).await, Err(BackupError::Busy)));
     // What a kill leaves, which the end of a task does not: a part of the file.
@@ -263,21 +259,17 @@ async fn what_a_killed_backup_left_is_swept_by_the_next(pool: PgPool) {
     let left = std::fs::read(&part).unwrap();
     run.abort();
     assert!(run.await.is_err());
-    let gone = async {
-        while part.exists() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("a dropped upload removes its part");
+    eventually("the end of the dropped upload's part", || async { if part.exists() { Err("still there") } else { Ok(()) } }).await;
     std::fs::write(&part, left).unwrap();
     assert_eq!(site.states().await, ["running"]);
 
-    let report = loop {
+    let report = eventually("the next backup", || async {
         match site.backups.back_up("job-2", false).await {
-            Err(BackupError::Busy) => tokio::time::sleep(Duration::from_millis(5)).await,
-            report => break report.unwrap(),
+            Err(BackupError::Busy) => Err("busy"),
+            report => Ok(report.unwrap()),
         }
-    };
+    })
+    .await;
     assert_eq!(report.swept.len(), 1);
     assert_eq!(site.states().await, ["failed", "stored"]);
     assert_eq!(site.files().len(), 1, "only the good one: {:?}", site.files());
@@ -314,20 +306,14 @@ async fn a_verification_cut_off_leaves_no_database_behind(pool: PgPool) {
     sqlx::raw_sql(left).execute(&site.pool).await.unwrap();
     let backups = site.backups.clone();
     let run = tokio::spawn(async move { backups.verify(None, false).await });
-    let swept_and_begun = async {
-        while site.scratch_databases().await == 0 || site.left_over_exists().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), swept_and_begun).await.expect("the verification creates its database");
+    eventually("a scratch database, and only the new one", || async {
+        let (all, left_over) = (site.scratch_databases().await, site.left_over_exists().await);
+        if all == 1 && !left_over { Ok(()) } else { Err((all, left_over)) }
+    })
+    .await;
     run.abort();
     assert!(run.await.is_err());
-    let gone = async {
-        while site.scratch_databases().await > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("its database is dropped with it");
+    eventually("its end with the run", || async { if site.scratch_databases().await == 0 { Ok(()) } else { Err("still there") } }).await;
 }
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
@@ -344,4 +330,46 @@ async fn a_missing_setting_is_named(pool: PgPool) {
     site.back_up("job-1").await;
     let error = site.with(&[("BACKUP_IDENTITY", "")]).verify(None, false).await.unwrap_err();
     assert!(error.to_string().starts_with("BACKUP_IDENTITY is not set"), "{error}");
+}
+
+#[tokio::test]
+async fn a_worker_killed_in_a_backup_is_followed_by_one_whose_backup_is_proved() {
+    let mut system = System::start().await;
+    system.set("BACKUP_RECIPIENT", RECIPIENT);
+    system.set("BACKUP_IDENTITY", IDENTITY);
+    let (checkpoints, store) = (system.folder().join("checkpoints"), system.folder().join("backups"));
+    let steps = ["backup.dumped", "backup.written"];
+    for step in steps {
+        for other in steps {
+            std::fs::write(checkpoints.join(format!("{other}.go")), b"").unwrap();
+        }
+        std::fs::remove_file(checkpoints.join(format!("{step}.go"))).unwrap();
+        system.set("CELERIAC_CHECKPOINT_DIR", checkpoints.display().to_string());
+        let worker = system.worker();
+        system.environment.remove("CELERIAC_CHECKPOINT_DIR");
+        let backup = system.client.enqueue(&BackupDatabase::default()).await.unwrap();
+        let reached = checkpoints.join(format!("{step}.reached"));
+        eventually(step, || async { if reached.exists() { Ok(()) } else { Err("not reached") } }).await;
+        worker.kill();
+
+        let other = system.worker();
+        finished(&system, &backup).await;
+        let proof = system.client.enqueue(&VerifyBackup::default()).await.unwrap();
+        finished(&system, &proof).await;
+        other.kill();
+    }
+    let states: Vec<(String, bool)> =
+        sqlx::query_as("select state, verified_at is not null from celeriac.backups order by id").fetch_all(&system.pool).await.unwrap();
+    let (failed, stored) = (("failed".to_owned(), false), ("stored".to_owned(), true));
+    assert_eq!(states, [failed.clone(), stored.clone(), failed, stored]);
+    assert_eq!(files_below(&store).len(), 2, "{:?}", files_below(&store));
+    system.finish().await;
+}
+
+async fn finished(system: &System, job: &Enqueued) {
+    eventually("the job's end", || async {
+        let view = system.inspector().job(&job.queue, &job.id).await.map_err(|error| error.to_string())?;
+        if view.state == State::Finished { Ok(()) } else { Err(format!("{:?}", view.state)) }
+    })
+    .await;
 }

@@ -2,11 +2,11 @@
 //!
 //! The stand-in lets an invoice be paid twice here (PayPal refuses that by default), so that what charges once is our own ledger.
 
-use std::time::Duration;
-
 use celeriac_jobs::renewals::{Action, ProcessRenewals, Renewals, Renewing, RunError};
 use celeriac_ops::standin::paypal::{CLIENT_ID, CLIENT_SECRET, Fault, FaultKind, PayPalStub, Step, StubOptions};
 use celeriac_process::{Process, Settings};
+use celeriac_queue::State;
+use celeriac_tests::{System, eventually};
 use chrono::{Days, NaiveDate};
 use serde_json::Value;
 use sqlx::PgPool;
@@ -47,26 +47,23 @@ impl Shop {
     }
 
     async fn run(&self) -> Renewals {
-        loop {
+        // Busy until the server has noticed that a run before was killed; the job would come back later.
+        eventually("a run", || async {
             match self.renewing.run(&ProcessRenewals::default()).await {
-                // The server has not yet noticed that the run before was killed; the job would come back later.
-                Err(RunError::Busy) => tokio::time::sleep(Duration::from_millis(5)).await,
-                report => return report.unwrap(),
+                Err(RunError::Busy) => Err("busy"),
+                report => Ok(report.unwrap()),
             }
-        }
+        })
+        .await
     }
 
     /// A run whose process dies where the stand-in has done that step and not yet answered.
     async fn run_and_die_at(&self, step: Step) {
+        let hung = self.paypal.hanging() + 1;
         self.paypal.fault(Fault { step, kind: FaultKind::Hang, times: 1 });
         let renewing = self.renewing.clone();
         let run = tokio::spawn(async move { renewing.run(&ProcessRenewals::default()).await });
-        let reached = async {
-            while self.paypal.hanging() == 0 {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), reached).await.expect("the run reaches that step");
+        eventually("that step", || async { if self.paypal.hanging() == hung { Ok(()) } else { Err("not reached") } }).await;
         run.abort();
         assert!(run.await.unwrap_err().is_cancelled());
     }
@@ -407,4 +404,45 @@ async fn a_run_charges_no_more_than_it_may_and_no_revoked_licence(pool: PgPool) 
     assert_eq!((report.charged, report.left), (2, 1));
     assert_eq!(bounded.run().await.charged, 1);
     assert_eq!(bounded.run().await.charged, 0);
+}
+
+#[tokio::test]
+async fn a_worker_killed_at_any_step_of_a_charge_is_followed_by_one_that_charges_once() {
+    let mut system = System::start().await;
+    let shop = Shop::open(system.pool.clone()).await;
+    system.set("PAYPAL_BASE_URL", shop.paypal.url());
+    system.set("PAYPAL_CLIENT_ID", CLIENT_ID);
+    system.set("PAYPAL_CLIENT_SECRET", CLIENT_SECRET);
+    let steps = ["renewals.started", "renewals.ordered", "renewals.captured", "renewals.settled"];
+    let folder = system.folder().join("checkpoints");
+    for (step, paid_when_killed) in steps.into_iter().zip([0, 0, 1, 1]) {
+        for other in steps {
+            std::fs::write(folder.join(format!("{other}.go")), b"").unwrap();
+        }
+        std::fs::remove_file(folder.join(format!("{step}.go"))).unwrap();
+        let id = shop.subscribe("vault-1").await;
+        let invoice = invoice(id, shop.yesterday());
+
+        system.set("CELERIAC_CHECKPOINT_DIR", folder.display().to_string());
+        let worker = system.worker();
+        system.environment.remove("CELERIAC_CHECKPOINT_DIR");
+        let job = system.client.enqueue(&ProcessRenewals::default()).await.unwrap();
+        let reached = folder.join(format!("{step}.reached"));
+        eventually(step, || async { if reached.exists() { Ok(()) } else { Err("not reached") } }).await;
+        worker.kill();
+        assert_eq!(shop.paypal.captured(&invoice).len(), paid_when_killed, "{step}");
+        shop.paypal.forget_request_ids();
+
+        let other = system.worker();
+        eventually("the job's end", || async {
+            let view = system.inspector().job(&job.queue, &job.id).await.map_err(|error| error.to_string())?;
+            if view.state == State::Finished { Ok(()) } else { Err(format!("{:?}", view.state)) }
+        })
+        .await;
+        assert_eq!(shop.paypal.captured(&invoice), ["20.00 USD"], "{step}");
+        assert_eq!(shop.renewal(id).await["state"], "charged", "{step}");
+        other.kill();
+    }
+    drop(shop);
+    system.finish().await;
 }

@@ -100,8 +100,7 @@ impl Backups {
     async fn fill(&self, ready: &Ready, begun: &Begun) -> anyhow::Result<(Digested, RowCounts)> {
         let snapshot = Snapshot::take(&self.pool).await.context("take a snapshot of the database")?;
         let digested = dump::dump(&ready.programs, &self.address, &snapshot, &ready.recipient, &ready.store, &begun.object_key).await?;
-        // Its connection goes back to the pool before another is asked for.
-        let Snapshot { row_counts, .. } = snapshot;
+        let row_counts = snapshot.close().await.context("end the snapshot")?;
         let stored = catalogue::store(&self.pool, begun.id, &digested, &ready.server.to_string(), &row_counts, self.keep).await?;
         stored.then_some((digested, row_counts)).ok_or_else(|| anyhow!("another run has called this one dead"))
     }

@@ -4,12 +4,12 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 use super::tables::{RowCounts, row_counts};
 
-/// An open transaction whose view of the database other sessions can share. It ends when dropped.
+/// An open transaction whose view of the database other sessions can share.
 pub(super) struct Snapshot {
-    _transaction: Transaction<'static, Postgres>,
+    transaction: Transaction<'static, Postgres>,
     /// For `pg_dump --snapshot`.
     pub(super) id: String,
-    pub(super) row_counts: RowCounts,
+    row_counts: RowCounts,
 }
 
 impl Snapshot {
@@ -23,6 +23,12 @@ impl Snapshot {
         sqlx::raw_sql(setup).execute(&mut *transaction).await?;
         let id = sqlx::query_scalar!(r#"select pg_export_snapshot() as "id!""#).fetch_one(&mut *transaction).await?;
         let row_counts = row_counts(&mut transaction).await?;
-        Ok(Self { _transaction: transaction, id, row_counts })
+        Ok(Self { transaction, id, row_counts })
+    }
+
+    /// Ends it, which gives its connection back to the pool, and returns the rows it counted.
+    pub(super) async fn close(self) -> sqlx::Result<RowCounts> {
+        self.transaction.rollback().await?;
+        Ok(self.row_counts)
     }
 }

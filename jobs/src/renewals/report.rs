@@ -21,7 +21,6 @@ pub struct Renewals {
     /// Due, but beyond what one run may charge.
     pub left: u64,
     /// What a dry run found.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub would_charge: Vec<WouldCharge>,
     /// Sentences: renewals that the provider did not answer for. They are tried again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
