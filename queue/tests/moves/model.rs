@@ -69,6 +69,11 @@ impl World {
         self.both(next).await;
         let snapshot = self.queue.snapshot().await;
         snapshot.assert_sound();
+        let is_token_there = !snapshot.list("wake").is_empty();
+        assert!(
+            is_token_there || !self.reference.hands_out_work(),
+            "after step {step}, {next:?}: work is ready and nobody is woken for it"
+        );
         let tokens: Vec<&str> = self.deliveries.iter().map(|(_, delivery)| delivery.token.as_str()).collect();
         assert_eq!(View::of_queue(&snapshot), View::of_reference(&self.reference, &tokens), "after step {step}, {next:?}");
     }
@@ -92,6 +97,7 @@ impl World {
                     queue.put_in_the_past("running", id, moment).await;
                 }
             }
+            Move::Crash { worker } => self.crash(worker).await,
             Move::Outage => {
                 queue.set_touched_ago(3_600_000).await;
                 reference.outage();
@@ -144,7 +150,19 @@ impl World {
         }
     }
 
+    async fn crash(&mut self, worker: usize) {
+        for which in self.of(worker) {
+            if let Some(id) = self.reference.held(which)
+                && let Some(moment) = self.reference.lose_lease(&id)
+            {
+                self.queue.put_in_the_past("running", &id, moment).await;
+            }
+        }
+    }
+
+    /// As an idle worker does: it takes the wake token, if there is one, and claims.
     async fn claim(&mut self, worker: usize, credit: usize) {
+        self.queue.take_token().await;
         let claim = self.workers[worker].claim(credit, 2).await.unwrap();
         let expected = self.reference.claim(credit, self.deliveries.len());
         assert_eq!(ids(&claim.deliveries), expected.claimed);

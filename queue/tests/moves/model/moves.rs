@@ -20,9 +20,13 @@ pub(crate) enum Move {
     FallDue {
         id: &'static str,
     },
-    /// A job's worker dies, or sleeps past its lease and does not know it.
+    /// A job's lease runs out, and its worker does not know it.
     LoseLease {
         id: &'static str,
+    },
+    /// A worker dies, or sleeps past all its leases.
+    Crash {
+        worker: usize,
     },
     /// Nobody could reach the queue for an hour.
     Outage,
@@ -91,7 +95,8 @@ pub(crate) fn moves() -> impl Strategy<Value = Vec<Move>> {
     let next = prop_oneof![
         8 => (id(), select(vec![0_u8, 5, 5, 9]), any::<bool>()).prop_map(|(id, priority, later)| Move::Enqueue { id, priority, later }),
         4 => id().prop_map(|id| Move::FallDue { id }),
-        4 => id().prop_map(|id| Move::LoseLease { id }),
+        2 => id().prop_map(|id| Move::LoseLease { id }),
+        3 => worker().prop_map(|worker| Move::Crash { worker }),
         1 => Just(Move::Outage),
         8 => (worker(), 0..4_usize).prop_map(|(worker, credit)| Move::Claim { worker, credit }),
         2 => worker().prop_map(|worker| Move::Extend { worker }),

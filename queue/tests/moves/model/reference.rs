@@ -112,8 +112,7 @@ impl Reference {
             self.job(id).place = Place::Running(first_delivery + nth, None);
             self.deliveries.push(id.clone());
         }
-        let work_left = !self.paused && self.ready.iter().any(|list| !list.is_empty());
-        Claimed { claimed, work_left, paused: self.paused }
+        Claimed { claimed, work_left: self.hands_out_work(), paused: self.paused }
     }
 
     /// Whoever comes first after an outage gives every running job a new lease.
@@ -175,10 +174,10 @@ impl Reference {
         }
     }
 
-    /// Whether there is a notice to lose.
+    /// Whether a worker had the notice and lost it.
     pub(crate) fn lose_notice(&mut self, id: &str) -> bool {
         match self.jobs.get_mut(id) {
-            Some(job) if job.notice != Told::NothingToTell => {
+            Some(job) if matches!(job.notice, Told::UnderWay(_)) => {
                 job.notice = Told::NotYet;
                 true
             }
@@ -327,12 +326,18 @@ impl Reference {
         std::mem::take(&mut self.paused)
     }
 
+    /// Whether a claim would get something that is ready now.
+    pub(crate) fn hands_out_work(&self) -> bool {
+        !self.paused && self.ready.iter().any(|list| !list.is_empty())
+    }
+
     pub(crate) fn tries(&self, id: &str) -> (u32, u32, u32) {
         let job = &self.jobs[id];
         (job.attempts, job.losses, job.snoozes)
     }
 
-    fn held(&self, which: usize) -> Option<String> {
+    /// The job of a delivery, while that holds its lease.
+    pub(crate) fn held(&self, which: usize) -> Option<String> {
         let id = &self.deliveries[which];
         let held = matches!(self.jobs.get(id)?.place, Place::Running(delivery, _) if delivery == which);
         held.then(|| id.clone())
