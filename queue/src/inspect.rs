@@ -1,6 +1,6 @@
 //! Read-only views for people: queues, jobs, lists of jobs. Nothing here changes a key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 
@@ -10,6 +10,8 @@ use crate::{Attempt, Connection, Envelope, Error, JobId, Millis, Outcome, QueueN
 
 /// A list never shows more than this many jobs at once.
 const LIST_MAX: usize = 1_000;
+/// How far behind cancelled jobs a ready list is looked at.
+const GHOSTS_MAX: usize = 100;
 
 /// One queue at a glance.
 #[derive(Debug, Clone, Serialize)]
@@ -22,7 +24,7 @@ pub struct QueueView {
     pub dead: u64,
     /// Ended without a handler; `on_terminal` still to run.
     pub notices: u64,
-    /// Age of the oldest ready job of the most urgent priority, ms; absent when nothing is ready.
+    /// How long ago the ready job that is next was enqueued, ms (a retry or a delay counts too); absent when nothing is ready.
     pub oldest_ready_ms: Option<u64>,
     pub paused: Option<Pause>,
     /// Moves since the queue began: enqueued, finished, retried, snoozed, dead, cancelled, expired, recovered, requeued.
@@ -93,31 +95,25 @@ impl Inspector {
             lists.llen(list);
         }
         let lengths: Vec<u64> = lists.query_async(&mut self.connection.shared()).await?;
-        let first = lengths.iter().position(|length| *length > 0);
+        let ready = lengths.iter().sum::<u64>().saturating_sub(ghosts);
         Ok(QueueView {
             name: name.clone(),
-            ready: lengths.iter().sum::<u64>().saturating_sub(ghosts),
+            ready,
             scheduled,
             running,
             finished,
             dead,
             notices,
-            oldest_ready_ms: match first {
-                Some(priority) => self.age_of_head(name, priority).await?,
-                None => None,
-            },
+            oldest_ready_ms: if ready > 0 { self.age_of_next(name).await? } else { None },
             paused: paused.and_then(|json| serde_json::from_str(&json).ok()),
             moves,
         })
     }
 
-    async fn age_of_head(&self, queue: &QueueName, priority: usize) -> Result<Option<u64>, Error> {
-        let keys = self.connection.namespace().queue(queue);
-        let head: Option<String> =
-            redis::cmd("LINDEX").arg(&keys.ready()[priority]).arg(0).query_async(&mut self.connection.shared()).await?;
-        let Some(head) = head else { return Ok(None) };
-        let bytes: Option<Vec<u8>> =
-            redis::cmd("HGET").arg(keys.get(Key::Jobs)).arg(head).query_async(&mut self.connection.shared()).await?;
+    async fn age_of_next(&self, queue: &QueueName) -> Result<Option<u64>, Error> {
+        let Some(next) = self.ready_ids(queue, 1).await?.pop() else { return Ok(None) };
+        let jobs = self.connection.namespace().queue(queue).get(Key::Jobs).to_owned();
+        let bytes: Option<Vec<u8>> = redis::cmd("HGET").arg(jobs).arg(next).query_async(&mut self.connection.shared()).await?;
         let now = self.connection.time_ms().await?;
         Ok(bytes.and_then(|bytes| Envelope::decode(&bytes).ok()).map(|envelope| now.saturating_sub(envelope.at)))
     }
@@ -240,14 +236,30 @@ impl Inspector {
 
     async fn ready_ids(&self, queue: &QueueName, limit: usize) -> Result<Vec<String>, Error> {
         let mut ids = Vec::new();
-        for list in self.connection.namespace().queue(queue).ready() {
-            if ids.len() >= limit {
-                break;
+        for priority in 0..10 {
+            if ids.len() < limit {
+                ids.extend(self.living(queue, priority, limit + GHOSTS_MAX).await?);
             }
-            let last = limit - ids.len() - 1;
-            let part: Vec<String> = redis::cmd("LRANGE").arg(list).arg(0).arg(last).query_async(&mut self.connection.shared()).await?;
-            ids.extend(part);
         }
+        ids.truncate(limit);
+        Ok(ids)
+    }
+
+    /// The first ids of a ready list, without the ghosts of cancelled jobs that still stand in it.
+    async fn living(&self, queue: &QueueName, priority: usize, limit: usize) -> Result<Vec<String>, Error> {
+        let keys = self.connection.namespace().queue(queue);
+        let list = &keys.ready()[priority];
+        let mut ids: Vec<String> = redis::cmd("LRANGE").arg(list).arg(0).arg(limit - 1).query_async(&mut self.connection.shared()).await?;
+        if ids.is_empty() {
+            return Ok(ids);
+        }
+        let mut members = redis::cmd("SMISMEMBER");
+        members.arg(keys.get(Key::Ghosts)).arg(ids.iter().map(|id| format!("{priority}:{id}")).collect::<Vec<_>>());
+        let ghosts: Vec<bool> = members.query_async(&mut self.connection.shared()).await?;
+        // Of an id that stands there twice the first is the ghost.
+        let mut seen = HashSet::new();
+        let mut is_ghost = ghosts.into_iter();
+        ids.retain(|id| !(is_ghost.next() == Some(true) && seen.insert(id.clone())));
         Ok(ids)
     }
 

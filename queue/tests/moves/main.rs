@@ -11,6 +11,7 @@ mod complete;
 mod enqueue;
 mod expire;
 mod extend;
+mod inspect;
 mod memory_full;
 mod model;
 mod notices;
