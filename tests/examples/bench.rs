@@ -204,7 +204,8 @@ async fn idle(name: &str) -> Result<(f64, f64)> {
     tokio::time::sleep(IDLE).await;
     let commands = commands_processed().await? - before;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let kilobytes: f64 = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?.trim().trim_end_matches(" kB").parse()?;
+    let kilobytes: f64 =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?.trim().trim_end_matches(" kB").parse()?;
     anyhow::ensure!(child.try_wait()?.is_none(), "{name} ended");
     child.kill().await?;
     // Our own two looks and their connections are part of the count.

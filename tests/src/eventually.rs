@@ -18,7 +18,9 @@ pub async fn eventually<T, E: Debug, F: Future<Output = Result<T, E>>>(what: &st
     loop {
         match look().await {
             Ok(found) => return found,
-            Err(last) if start.elapsed() > DEADLINE => panic!("{what} has not come about within {} s; last seen: {last:?}", DEADLINE.as_secs()),
+            Err(last) if start.elapsed() > DEADLINE => {
+                panic!("{what} has not come about within {} s; last seen: {last:?}", DEADLINE.as_secs())
+            }
             Err(_) => tokio::time::sleep(PAUSE).await,
         }
     }

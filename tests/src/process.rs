@@ -71,7 +71,10 @@ impl Process {
     pub async fn ended(&mut self) -> ExitStatus {
         let name = self.name.clone();
         let child = std::sync::Mutex::new(&mut self.child);
-        eventually(&format!("the end of {name}"), || async { child.lock().expect("one waiter").try_wait().ok().flatten().ok_or("it still runs") }).await
+        eventually(&format!("the end of {name}"), || async {
+            child.lock().expect("one waiter").try_wait().ok().flatten().ok_or("it still runs")
+        })
+        .await
     }
 
     /// What it has logged so far.

@@ -54,7 +54,9 @@ impl System {
         celeriac_migrations::up(&pool).await.expect("the migrations");
 
         let own_redis = match options.own_redis {
-            Some(persistence) => Some(RedisServer::start(RedisOptions { persistence, ..RedisOptions::default() }).await.expect("a private Redis")),
+            Some(persistence) => {
+                Some(RedisServer::start(RedisOptions { persistence, ..RedisOptions::default() }).await.expect("a private Redis"))
+            }
             None => None,
         };
         let redis_url = own_redis.as_ref().map_or_else(|| needed("CELERIAC_TEST_REDIS_URL"), RedisServer::url);
@@ -143,7 +145,11 @@ impl System {
             .output()
             .await
             .expect("celeriac can be started");
-        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
     }
 
     /// As the web app: stores a file, and in one transaction inserts its row and enqueues its job. Returns the document's id.
@@ -172,7 +178,11 @@ impl System {
 
     /// Records a user's consent.
     pub async fn consent(&self, user: i64) {
-        sqlx::query("insert into celeriac.consents (user_id) values ($1) on conflict do nothing").bind(user).execute(&self.pool).await.expect("the consent");
+        sqlx::query("insert into celeriac.consents (user_id) values ($1) on conflict do nothing")
+            .bind(user)
+            .execute(&self.pool)
+            .await
+            .expect("the consent");
     }
 
     /// Nothing waits, runs or is held in any queue, and every outbox row is confirmed.
@@ -182,13 +192,17 @@ impl System {
     pub async fn is_quiet(&self) -> Result<(), String> {
         for queue in self.inspector().queues().await.map_err(|error| error.to_string())? {
             if queue.ready + queue.scheduled + queue.running + queue.notices > 0 {
-                return Err(format!("{}: {} ready, {} scheduled, {} running, {} notices", queue.name, queue.ready, queue.scheduled, queue.running, queue.notices));
+                return Err(format!(
+                    "{}: {} ready, {} scheduled, {} running, {} notices",
+                    queue.name, queue.ready, queue.scheduled, queue.running, queue.notices
+                ));
             }
         }
-        let open: Vec<(String, bool)> = sqlx::query_as("select id, relayed_at is not null from celeriac.outbox where done_at is null limit 5")
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| error.to_string())?;
+        let open: Vec<(String, bool)> =
+            sqlx::query_as("select id, relayed_at is not null from celeriac.outbox where done_at is null limit 5")
+                .fetch_all(&self.pool)
+                .await
+                .map_err(|error| error.to_string())?;
         if open.is_empty() { Ok(()) } else { Err(format!("outbox rows not confirmed (id, relayed): {open:?}")) }
     }
 
@@ -199,7 +213,8 @@ impl System {
         let keys: Vec<String> = redis::cmd("KEYS").arg(format!("{prefix}:*")).query_async(&mut redis).await.expect("KEYS");
         // What may stay: the set of queues, workers' cards, counters, records of ended jobs and a wake token.
         let kept = ["queues", "workers", "meta", "stats", "wake", "finished", "dead", "outcomes", "jobs", "seen"];
-        let stays = |key: &str| key.contains(":worker:") || key.contains(":history:") || kept.iter().any(|name| key.ends_with(&format!(":{name}")));
+        let stays =
+            |key: &str| key.contains(":worker:") || key.contains(":history:") || kept.iter().any(|name| key.ends_with(&format!(":{name}")));
         keys.into_iter().filter(|key| !stays(key)).collect()
     }
 
@@ -213,7 +228,9 @@ impl System {
     pub async fn dead(&self, queue: &str) -> Vec<(String, String)> {
         let queue = QueueName::parse(queue).expect("a queue's name");
         let dead = self.inspector().list(&queue, celeriac_queue::State::Dead, 100).await.expect("Redis");
-        dead.into_iter().map(|job| (job.name.unwrap_or_default(), job.outcome.and_then(|outcome| outcome.reason).unwrap_or_default())).collect()
+        dead.into_iter()
+            .map(|job| (job.name.unwrap_or_default(), job.outcome.and_then(|outcome| outcome.reason).unwrap_or_default()))
+            .collect()
     }
 
     /// Ends the test in good order: drops the database.

@@ -16,7 +16,14 @@ pub(super) struct Scratch {
 
 impl Scratch {
     /// As template0 is: empty, in the encoding and collation of the database that the pool is of.
+    ///
+    /// In a task of its own: the server finishes a creation that its job no longer waits for, and then there must be somebody to drop it.
     pub(super) async fn create(pool: &PgPool, user: &str) -> anyhow::Result<Self> {
+        let (pool, user) = (pool.clone(), user.to_owned());
+        tokio::spawn(async move { Self::create_to_the_end(&pool, &user).await }).await.context("create a scratch database")?
+    }
+
+    async fn create_to_the_end(pool: &PgPool, user: &str) -> anyhow::Result<Self> {
         let name = format!("{}{}", prefix(pool).await?, Uuid::new_v4().simple());
         let like = sqlx::query!(
             r#"select pg_encoding_to_char(encoding) as "encoding!", datcollate as "collate!", datctype as "ctype!"

@@ -84,10 +84,20 @@ pub(super) async fn read(file: StoredFile, limits: &Limits) -> Result<Reading, F
     }
 }
 
+/// The program of this very process. On Linux also when a deployment has replaced its file meanwhile: the link leads to what is running,
+/// and the child must be of the same version.
+fn own_program() -> anyhow::Result<PathBuf> {
+    let running = PathBuf::from("/proc/self/exe");
+    if cfg!(target_os = "linux") && running.exists() {
+        return Ok(running);
+    }
+    std::env::current_exe().context("finding the worker's own program")
+}
+
 fn start(file: &StoredFile, limits: &Limits) -> anyhow::Result<Child> {
     let program = match &limits.child_program {
         ChildProgram::At(path) => path.clone(),
-        ChildProgram::Itself => std::env::current_exe().context("finding the worker's own program")?,
+        ChildProgram::Itself => own_program()?,
     };
     let request = Request {
         memory_bytes: limits.child_memory_bytes,

@@ -84,6 +84,8 @@ impl Run {
     /// Result, usage counters and completion, together or not at all; the last statement marks the document completed.
     pub(super) async fn complete(&self, pool: &PgPool, result: &Completion) -> Result<(), Fault> {
         let mut transaction = pool.begin().await?;
+        // A worker that is frozen in here holds the row's lock: PostgreSQL ends it then, so that the run that follows can begin.
+        sqlx::query!("select set_config('idle_in_transaction_session_timeout', '5s', true)").fetch_one(&mut *transaction).await?;
         sqlx::query!(
             "insert into celeriac.usage_counters (user_id, month, kind, used)
              select $1, date_trunc('month', now() at time zone 'UTC')::date, kind, used

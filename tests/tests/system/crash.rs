@@ -65,7 +65,8 @@ async fn in_status(system: &System, id: i64, status: &str) -> Row {
 
 /// (documents counted as used, provider calls under the ledger key, of them unknown)
 async fn counted(system: &System) -> (i64, i32, i32) {
-    let used = sqlx::query_scalar("select used from celeriac.usage_counters where kind = 'documents'").fetch_one(&system.pool).await.unwrap();
+    let used =
+        sqlx::query_scalar("select used from celeriac.usage_counters where kind = 'documents'").fetch_one(&system.pool).await.unwrap();
     let (calls, unknown) = sqlx::query_as("select calls, unknown_outcomes from celeriac.paid_calls").fetch_one(&system.pool).await.unwrap();
     (used, calls, unknown)
 }
@@ -189,7 +190,8 @@ async fn a_document_that_kills_every_worker_is_failed_in_plain_words() {
     let failed = in_status(&system, id, "failed").await;
     assert!(!failed.error_message.as_deref().unwrap_or_default().is_empty());
     eventually("quiet", || system.is_quiet()).await;
-    let job = system.inspector().job(&QueueName::parse("documents").unwrap(), &JobId::parse(&format!("document-{id}")).unwrap()).await.unwrap();
+    let job =
+        system.inspector().job(&QueueName::parse("documents").unwrap(), &JobId::parse(&format!("document-{id}")).unwrap()).await.unwrap();
     assert_eq!((job.state, job.outcome.unwrap().kind.as_deref()), (State::Dead, Some("poison")));
     assert_eq!(system.openai.counters().requests, 0);
     system.finish().await;

@@ -62,7 +62,7 @@ async fn a_refused_key_pauses_the_queue_with_the_reason_and_burns_nothing() {
     let reason = eventually("the queue paused", || async {
         let (_, out, said) = system.celeriac(&["queue", "list", "--json"]).await;
         let queues: serde_json::Value = serde_json::from_str(&out).map_err(|_| said)?;
-        let documents = queues.as_array().into_iter().flatten().find(|queue| queue["name"] == "documents").cloned().unwrap_or_default();
+        let documents = queues.as_array().into_iter().flatten().find(|queue| queue["queue"] == "documents").cloned().unwrap_or_default();
         documents["paused"]["reason"].as_str().map(str::to_owned).ok_or(out)
     })
     .await;
@@ -79,7 +79,10 @@ async fn a_refused_key_pauses_the_queue_with_the_reason_and_burns_nothing() {
     let (resumed, _, said) = system.celeriac(&["queue", "resume", "documents"]).await;
     assert!(resumed, "{said}");
     eventually("all completed", || async {
-        let left: i64 = sqlx::query_scalar("select count(*) from celeriac.documents where status <> 'completed'").fetch_one(&system.pool).await.unwrap();
+        let left: i64 = sqlx::query_scalar("select count(*) from celeriac.documents where status <> 'completed'")
+            .fetch_one(&system.pool)
+            .await
+            .unwrap();
         if left == 0 { Ok(()) } else { Err(left) }
     })
     .await;

@@ -31,7 +31,8 @@ async fn some_completed(system: &System, at_least: i64) {
 async fn all_well(system: System, disturbances: i64, concurrency: i64) {
     some_completed(&system, DOCUMENTS).await;
     eventually("quiet", || system.is_quiet()).await;
-    let used: i64 = sqlx::query_scalar("select used from celeriac.usage_counters where kind = 'documents'").fetch_one(&system.pool).await.unwrap();
+    let used: i64 =
+        sqlx::query_scalar("select used from celeriac.usage_counters where kind = 'documents'").fetch_one(&system.pool).await.unwrap();
     assert_eq!(used, DOCUMENTS, "documents counted");
     let (calls, unknown): (i64, i64) =
         sqlx::query_as("select sum(calls), sum(unknown_outcomes) from celeriac.paid_calls").fetch_one(&system.pool).await.unwrap();
@@ -63,7 +64,8 @@ async fn every_connection_to_redis_is_cut_under_load() {
     for at_least in [2, 6, 10, 14, 18] {
         some_completed(&system, at_least).await;
         for kind in ["normal", "pubsub"] {
-            let _: i64 = redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg(kind).arg("SKIPME").arg("yes").query_async(&mut redis).await.unwrap();
+            let _: i64 =
+                redis::cmd("CLIENT").arg("KILL").arg("TYPE").arg(kind).arg("SKIPME").arg("yes").query_async(&mut redis).await.unwrap();
         }
     }
     all_well(system, 5, 4).await;

@@ -30,7 +30,8 @@ async fn when_the_leader_is_killed_the_other_fires_every_occurrence_once() {
     let gaps: Vec<i64> = seen.windows(2).map(|pair| (pair[1] - pair[0]).num_milliseconds()).collect();
     assert!(gaps.iter().all(|gap| *gap == 1_000), "missed or doubled: {seen:?}");
     eventually("each relayed", || async {
-        let unrelayed: i64 = sqlx::query_scalar("select count(*) from celeriac.outbox where relayed_at is null").fetch_one(&system.pool).await.unwrap();
+        let unrelayed: i64 =
+            sqlx::query_scalar("select count(*) from celeriac.outbox where relayed_at is null").fetch_one(&system.pool).await.unwrap();
         if unrelayed <= 1 { Ok(()) } else { Err(unrelayed) }
     })
     .await;

@@ -45,7 +45,8 @@ async fn a_commit_runs_the_job_once_a_rollback_never_and_python_reads_the_result
     })
     .await;
     eventually("quiet", || system.is_quiet()).await;
-    let runs: Vec<(String, Option<String>)> = sqlx::query_as("select id, outcome from celeriac.outbox order by created_at").fetch_all(&system.pool).await.unwrap();
+    let runs: Vec<(String, Option<String>)> =
+        sqlx::query_as("select id, outcome from celeriac.outbox order by created_at").fetch_all(&system.pool).await.unwrap();
     assert_eq!(runs.len(), 2, "{runs:?}");
     assert!(!runs.iter().any(|(id, _)| id == done["rolled_back_job"].as_str().unwrap()), "the rolled back job ran");
 
