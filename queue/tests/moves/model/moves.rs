@@ -1,5 +1,6 @@
 //! What may happen to a queue.
 
+use proptest::bool::weighted;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
@@ -7,7 +8,7 @@ use proptest::sample::select;
 pub(crate) const WORKERS: usize = 3;
 
 /// Few, so that their lives get in each other's way.
-const IDS: [&str; 4] = ["a", "b", "c", "d"];
+const IDS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Move {
@@ -93,12 +94,12 @@ pub(crate) fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => Just(How::Cancel),
     ];
     let next = prop_oneof![
-        8 => (id(), select(vec![0_u8, 5, 5, 9]), any::<bool>()).prop_map(|(id, priority, later)| Move::Enqueue { id, priority, later }),
+        14 => (id(), select(vec![0_u8, 5, 5, 5]), weighted(0.3)).prop_map(|(id, priority, later)| Move::Enqueue { id, priority, later }),
         4 => id().prop_map(|id| Move::FallDue { id }),
         2 => id().prop_map(|id| Move::LoseLease { id }),
         3 => worker().prop_map(|worker| Move::Crash { worker }),
         1 => Just(Move::Outage),
-        8 => (worker(), 0..4_usize).prop_map(|(worker, credit)| Move::Claim { worker, credit }),
+        8 => (worker(), 0..6_usize).prop_map(|(worker, credit)| Move::Claim { worker, credit }),
         2 => worker().prop_map(|worker| Move::Extend { worker }),
         2 => worker().prop_map(|worker| Move::Release { worker }),
         8 => (any::<usize>(), how).prop_map(|(which, how)| Move::Settle { which, how }),
@@ -111,5 +112,5 @@ pub(crate) fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => Just(Move::Pause),
         2 => Just(Move::Resume),
     ];
-    vec(next, 1..80)
+    vec(next, 1..100)
 }
