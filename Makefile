@@ -46,7 +46,8 @@ bench: ## Measure throughput, latency and memory beside the machine's limit (rel
 
 .PHONY: prepare
 prepare: ## Refresh .sqlx after a query or a migration changed
-	cargo build --quiet --bin celeriac
+	# The program of an earlier build serves: one with the new queries cannot be built before they are known.
+	[ -x $(BIN)/celeriac ] || cargo build --quiet --bin celeriac
 	$(WITH_SERVERS) scripts/prepare-queries
 
 .PHONY: bootstrap
