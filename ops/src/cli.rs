@@ -48,7 +48,7 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum OnStores {
     /// Put a job into its queue.
-    Enqueue(enqueue::Enqueue),
+    Enqueue(Box<enqueue::Enqueue>),
     /// Look at work and workers: active, reserved, scheduled, stats, workers.
     #[command(subcommand)]
     Inspect(inspect::Inspect),

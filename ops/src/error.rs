@@ -1,7 +1,7 @@
 //! What the HTTP side answers when it does not do what was asked: `{"error": {"code", "message", "hint"}}`.
 
 use axum::Json;
-use axum::extract::rejection::{BytesRejection, JsonRejection};
+use axum::extract::rejection::JsonRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -123,9 +123,7 @@ impl From<JsonRejection> for Error {
             JsonRejection::MissingJsonContentType(_) => Self::WrongMediaType,
             JsonRejection::JsonSyntaxError(error) => Self::Malformed(format!("the body is not JSON: {}", error.body_text())),
             JsonRejection::JsonDataError(error) => Self::Invalid(error.body_text()),
-            JsonRejection::BytesRejection(BytesRejection::FailedToBufferBody(_)) | JsonRejection::BytesRejection(_)
-                if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE =>
-            {
+            JsonRejection::BytesRejection(_) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
                 Self::TooLarge(format!("the body is over the limit of {} bytes", super::http::BODY_BYTES_MAX))
             }
             other => Self::Malformed(other.body_text()),

@@ -10,7 +10,7 @@ use chrono::Utc;
 
 use super::Shared;
 use crate::error::Error;
-use crate::health::Report;
+use crate::health::{Check, Report};
 use crate::human::{clock, rfc3339};
 use model::{Truth, Work};
 
@@ -55,7 +55,7 @@ impl Page {
 }
 
 fn complaints(report: &Report) -> Vec<(String, String)> {
-    let complaint = |(name, check): (&&'static str, &crate::health::Check)| {
+    let complaint = |(name, check): (&&'static str, &Check)| {
         let message = check.message.clone()?;
         Some((name.replace('_', " "), message))
     };
