@@ -72,14 +72,14 @@ pub fn render(reply: &Reply, look: Look) -> String {
 
 fn render_block(block: &Block, look: Look) -> String {
     match block {
-        Block::Line(line) => line.clone(),
+        Block::Line(line) => harmless(line),
         Block::Table(table) if table.rows.is_empty() => table.empty.to_owned(),
         Block::Table(table) => render_table(table, look),
         Block::Pairs(pairs) => {
             let widest = pairs.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
             let indent = format!("\n{}", " ".repeat(widest + 2));
             let lines: Vec<String> =
-                pairs.iter().map(|(name, value)| format!("{name:widest$}  {}", value.replace('\n', &indent))).collect();
+                pairs.iter().map(|(name, value)| format!("{name:widest$}  {}", harmless(value).replace('\n', &indent))).collect();
             lines.join("\n")
         }
     }
@@ -108,9 +108,7 @@ fn render_table(table: &Table, look: Look) -> String {
 }
 
 fn draw(cell: &Cell) -> comfy_table::Cell {
-    // Control characters in a job's error text must not reach the terminal.
-    let text: String = cell.text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
-    let drawn = comfy_table::Cell::new(text);
+    let drawn = comfy_table::Cell::new(harmless(&cell.text));
     match cell.tone {
         Tone::Plain => drawn,
         Tone::Good => drawn.fg(Color::Green),
@@ -118,6 +116,11 @@ fn draw(cell: &Cell) -> comfy_table::Cell {
         Tone::Bad => drawn.fg(Color::Red),
         Tone::Faint => drawn.add_attribute(Attribute::Dim),
     }
+}
+
+/// Control characters in a job's error text or a pause's reason must not reach the terminal.
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -128,7 +131,7 @@ mod tests {
         let mut table = Table::new(&["queue", "ready", "paused"], "There are no queues.");
         table.push(vec!["documents".into(), 12.into(), Cell::toned("refused\u{1b}[2J key", Tone::Bad)]);
         table.push(vec!["default".into(), 0.into(), Cell::maybe(None::<String>)]);
-        Reply::of(&()).table(table).line("One queue is paused.").line("Resume it with celeriac queue resume.")
+        Reply::of(&()).table(table).line("One queue\u{1b}is paused.").line("Resume it with celeriac queue resume.")
     }
 
     #[test]
