@@ -49,6 +49,7 @@ pub struct EnqueueOptions {
 pub struct Enqueued {
     pub id: JobId,
     pub queue: QueueName,
+    /// Ready, or scheduled when it is due later. Says nothing of a duplicate, which may have ended.
     pub state: State,
     /// True: that id was known, nothing was enqueued.
     pub duplicate: bool,

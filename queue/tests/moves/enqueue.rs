@@ -181,7 +181,7 @@ async fn a_typed_job_follows_its_policy_unless_the_caller_says_otherwise() {
     let by_policy = queue.client.enqueue(&Greet { name: "Ada".into() }).await.unwrap();
     let options = EnqueueOptions { id: Some(job("a")), priority: Some(7), ..EnqueueOptions::default() };
     queue.client.enqueue_with(&Greet { name: "Bob".into() }, options).await.unwrap();
-    assert_eq!(queue.inspector().queue_names().await.unwrap(), [by_policy.queue.clone()]);
+    assert_eq!(queue.inspector().queue_names().await.unwrap(), std::slice::from_ref(&by_policy.queue));
 
     queue.name = by_policy.queue;
     let (ada, worker) = (by_policy.id, queue.worker("w1"));
