@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use celeriac_process::in_words;
 use comfy_table::{Attribute, Color, ContentArrangement, presets};
 
 use crate::reply::{Block, Cell, Reply, Table, Tone};
@@ -32,7 +33,7 @@ pub(crate) fn print(answer: anyhow::Result<Reply>, json: bool) -> ExitCode {
     let reply = match answer {
         Ok(reply) => reply,
         Err(error) => {
-            eprintln!("celeriac: {error:#}");
+            eprintln!("celeriac: {}", in_words(&error));
             return ExitCode::FAILURE;
         }
     };

@@ -9,7 +9,9 @@ mod settings;
 pub mod stop;
 mod table;
 pub mod telemetry;
+mod words;
 
 pub use kind::{Duration, Kind};
 pub use settings::{SettingErrors, Settings, Usable};
 pub use table::{Process, SETTINGS, Setting, markdown_table};
+pub use words::in_words;

@@ -40,7 +40,8 @@ impl Workers {
         let namespace = self.connection.namespace();
         let json = serde_json::to_string(card).expect("a card has only text keys");
         let oldest = card.seen_at.saturating_sub(ttl_ms.max(60_000) * 10);
-        // Two commands, as the card and the index live in different cluster slots.
+        // One command a key, as these keys live in different cluster slots. The queues are told each time: Redis may have been emptied.
+        redis::cmd("SADD").arg(namespace.queues()).arg(&card.queues).exec_async(&mut self.connection.shared()).await?;
         redis::cmd("SET")
             .arg(namespace.worker(card.id.as_str()))
             .arg(json)

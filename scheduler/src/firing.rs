@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
+use celeriac_process::in_words;
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, PgTransaction};
 use tokio::sync::watch;
@@ -15,7 +16,6 @@ use tokio_util::sync::CancellationToken;
 use crate::catch_up::{CatchUp, Plan};
 use crate::leader::until_leading;
 use crate::pace::Pace;
-use crate::words::in_words;
 use crate::{Calendar, transaction};
 
 #[derive(Debug, Clone, PartialEq, Eq)]

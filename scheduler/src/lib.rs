@@ -23,7 +23,6 @@ mod scheduler;
 pub mod schedules;
 mod seed;
 mod transaction;
-mod words;
 
 pub use calendar::{Calendar, CalendarError};
 pub use catalogue::Catalogue;
@@ -37,4 +36,3 @@ pub use prune::{Prune, PruneConfig, PruneReport};
 pub use relay::{Relay, RelayConfig, RelayReport};
 pub use scheduler::{Scheduler, SchedulerConfig};
 pub use seed::{SeedReport, seed};
-pub use words::in_words;

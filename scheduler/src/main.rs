@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use celeriac_process::stop::Stop;
-use celeriac_process::{Process, Settings, connect, telemetry};
+use celeriac_process::{Process, Settings, connect, in_words, telemetry};
 use celeriac_queue::Client;
-use celeriac_scheduler::{Calendar, Scheduler, SchedulerConfig, explain, health, in_words};
+use celeriac_scheduler::{Calendar, Scheduler, SchedulerConfig, explain, health};
 use chrono::Utc;
 
 const USAGE: &str = "\

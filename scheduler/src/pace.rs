@@ -1,12 +1,11 @@
 //! The pace of a background duty: rest between passes, and what it says when a store is down: once, with growing pauses, until it is
 //! over. A duty never dies of a store's trouble.
 
+use celeriac_process::in_words;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
-
-use crate::words::in_words;
 
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);

@@ -1,5 +1,6 @@
 //! From how a run ended to what becomes of its job.
 
+use celeriac_process::in_words;
 use std::time::Duration;
 
 use celeriac_queue::{JobError, Policy};
@@ -29,21 +30,21 @@ pub(crate) fn classify(end: End, attempt: AttemptCount, policy: &Policy) -> Verd
         // Acknowledged: the work is done and, where it writes to PostgreSQL, committed.
         End::Returned(Ok(output)) => return Verdict::Finished(output),
         // The attempt is spent; the lease is given up and the job waits for the next one, or is dead after the last.
-        End::Returned(Err(JobError::Retry(error))) => failed(format!("{error:#}"), policy.backoff.delay(attempt.number), attempt),
+        End::Returned(Err(JobError::Retry(error))) => failed(in_words(&error), policy.backoff.delay(attempt.number), attempt),
         // The same, but somebody said how long to wait.
-        End::Returned(Err(JobError::RetryAfter(delay, error))) => failed(format!("{error:#}"), delay, attempt),
+        End::Returned(Err(JobError::RetryAfter(delay, error))) => failed(in_words(&error), delay, attempt),
         // The same: a body that panics has failed, no more and no less.
         End::Panicked(message) => failed(format!("it panicked: {message}"), policy.backoff.delay(attempt.number), attempt),
         // The same: the body was dropped, what it had not committed is undone.
         End::OutOfTime => failed(
-            format!("it ran longer than its limit of {}", in_words(policy.time_limit)),
+            format!("it ran longer than its limit of {}", duration_in_words(policy.time_limit)),
             policy.backoff.delay(attempt.number),
             attempt,
         ),
         // Not acknowledged, nothing spent: the body wants to wait without holding a slot.
         End::Returned(Err(JobError::Snooze(delay, why))) => Move::Snooze { delay, why },
         // Acknowledged as dead at once: trying again cannot help.
-        End::Returned(Err(JobError::Bury(error))) => Move::Bury { kind: "refused", reason: format!("{error:#}") },
+        End::Returned(Err(JobError::Bury(error))) => Move::Bury { kind: "refused", reason: in_words(&error) },
         // Acknowledged as cancelled: the body withdrew.
         End::Returned(Err(JobError::Cancel(reason))) => Move::Cancel { reason },
         // Not acknowledged, nothing spent: no job of this queue can be done until a person has acted.
@@ -70,7 +71,7 @@ fn failed(error: String, delay: Duration, attempt: AttemptCount) -> Move {
 }
 
 /// `30 min`, `90 s`, `250 ms`: the largest unit that says it exactly.
-fn in_words(time: Duration) -> String {
+fn duration_in_words(time: Duration) -> String {
     let ms = time.as_millis();
     match ms {
         0 => "0 ms".to_owned(),

@@ -124,10 +124,22 @@ impl Shared {
         let took_ms = took.as_millis() as u64;
         let mut outcome = Outcome::new(State::Finished, run.claimed_at + took_ms);
         outcome.worker = Some(self.worker.to_string());
-        outcome.output = Some(output).filter(|output| !output.is_null());
+        keep_output(&mut outcome, output);
         outcome.duration_ms = Some(took_ms);
         let remember = Duration::from_millis(envelope.remember_ms.unwrap_or(0));
         Move::Complete { outcome, keep: envelope.keep_ms.map_or(keep, Duration::from_millis), remember }
+    }
+}
+
+/// Outputs above this are not kept with the record; what is large belongs in a table.
+const OUTPUT_BYTES_MAX: usize = 65_536;
+
+fn keep_output(outcome: &mut Outcome, output: Value) {
+    let bytes = output.to_string().len();
+    if bytes > OUTPUT_BYTES_MAX {
+        outcome.reason = Some(format!("its output of {bytes} bytes was not kept: {OUTPUT_BYTES_MAX} are"));
+    } else if !output.is_null() {
+        outcome.output = Some(output);
     }
 }
 
@@ -137,7 +149,8 @@ fn decoded(run: &Run) -> Result<&Envelope, Move> {
 
 fn in_time(run: &Run, envelope: &Envelope) -> Result<(), Move> {
     match envelope.expires_at {
-        Some(deadline) if deadline <= run.claimed_at => Err(Move::Expire),
+        // Once begun, it may end: a retry or a recovered job is not dropped.
+        Some(deadline) if deadline <= run.claimed_at && run.tries.deliveries() == 0 => Err(Move::Expire),
         _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use celeriac_jobs::{Services, documents, register_all};
-use celeriac_process::{Process, Settings, connect, telemetry};
+use celeriac_process::{Process, Settings, connect, in_words, telemetry};
 use celeriac_worker::{Registry, Stop, Worker, WorkerConfig, health};
 
 const USAGE: &str = "\
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     match dispatch(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "celeriac-worker: {error:#}");
+            let _ = writeln!(std::io::stderr(), "celeriac-worker: {}", in_words(&error));
             ExitCode::FAILURE
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! A notice is acknowledged last. What fails before that leaves it where it is: it becomes visible again a minute after it was claimed.
 
+use celeriac_process::in_words;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,7 +79,7 @@ impl Notices {
         };
         match told.unwrap_or_else(|_| Err(anyhow::anyhow!("it took longer than {} s", TIME_LIMIT.as_secs()))) {
             Ok(()) => tracing::debug!(state = %notice.outcome.state, "the job's end was told"),
-            Err(error) => tracing::warn!(error = format!("{error:#}"), "the job's end could not be told; it is tried again in a minute"),
+            Err(error) => tracing::warn!(error = in_words(&error), "the job's end could not be told; it is tried again in a minute"),
         }
     }
 

@@ -65,7 +65,7 @@ impl Fault {
     pub(super) fn into_job_error(self, backoff: &Backoff, attempt: u32) -> JobError {
         let Self { sentence, next, detail } = self;
         let reason = match detail {
-            Some(detail) => detail.context(sentence.clone()),
+            Some(detail) => detail.context(sentence.trim_end_matches('.').to_owned()),
             None => anyhow::Error::msg(sentence.clone()),
         };
         match next {

@@ -11,7 +11,7 @@ const WAIT_MAX: Duration = Duration::from_secs(10 * 60);
 /// From `retry-after-ms` (milliseconds, OpenAI's own) or `Retry-After` (seconds, or an HTTP date).
 pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-    let milliseconds = text("retry-after-ms").and_then(|ms| seconds(ms)).map(|ms| ms / 1_000);
+    let milliseconds = text("retry-after-ms").and_then(seconds).map(|ms| ms / 1_000);
     milliseconds
         .or_else(|| text(RETRY_AFTER.as_str()).and_then(|value| seconds(value).or_else(|| until(value, now))))
         .map(|wait| wait.min(WAIT_MAX))

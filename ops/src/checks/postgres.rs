@@ -3,6 +3,7 @@
 use super::Finding;
 use crate::human::plural;
 use crate::stores::Stores;
+use celeriac_process::in_words;
 
 const ABOUT: &str = "postgres";
 /// `pg_current_xact_id()` came with it.
@@ -16,13 +17,13 @@ pub(super) async fn check(stores: &Stores) -> Vec<Finding> {
         Ok(pool) => pool,
         Err(error) => {
             let hint = "start PostgreSQL, or mend DATABASE_URL (?sslmode=require for TLS)";
-            return vec![Finding::problem(ABOUT, format!("{error:#}"), hint)];
+            return vec![Finding::problem(ABOUT, in_words(&error), hint)];
         }
     };
     let read = async { anyhow::Ok((server_version(&pool).await?, celeriac_migrations::status(&pool).await?)) };
     let ((number, text), migrations) = match read.await {
         Ok(read) => read,
-        Err(error) => return vec![Finding::problem(ABOUT, format!("{error:#}"), "see PostgreSQL's log")],
+        Err(error) => return vec![Finding::problem(ABOUT, in_words(&error), "see PostgreSQL's log")],
     };
     let version = match number >= VERSION_MIN {
         true => Finding::ok(ABOUT, format!("PostgreSQL {text} answers")),

@@ -1,5 +1,6 @@
 //! Redis: reachable, new enough, and kept in a way that loses no work.
 
+use celeriac_process::in_words;
 use std::collections::BTreeMap;
 
 use super::Finding;
@@ -18,7 +19,7 @@ pub(super) async fn check(stores: &Stores) -> Vec<Finding> {
         Ok(info) => vec![version(&info), eviction(&info), persistence(&info)],
         Err(error) => {
             let hint = "start Redis, or mend REDIS_URL (rediss:// for TLS; REDIS_CA_FILE for a private authority)";
-            vec![Finding::problem(ABOUT, format!("{error:#}"), hint)]
+            vec![Finding::problem(ABOUT, in_words(&error), hint)]
         }
     }
 }

@@ -16,11 +16,14 @@ use crate::stores::Stores;
 /// A report this young is given again: a busy monitor costs no more than a calm one.
 const FRESH_FOR: Duration = Duration::from_millis(250);
 
+/// A report, and when it was made.
+type Made = (Instant, Arc<Report>);
+
 /// Makes reports, one at a time. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Health {
     stores: Stores,
-    last: Arc<Mutex<Option<(Instant, Arc<Report>)>>>,
+    last: Arc<Mutex<Option<Made>>>,
 }
 
 impl Health {

@@ -2,6 +2,7 @@
 //!
 //! The names stand in [`describe`]. A store that is away leaves its metrics out and sets `celeriac_store_up` to 0.
 
+use celeriac_process::in_words;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -64,7 +65,7 @@ async fn patiently<T>(reading: impl Future<Output = anyhow::Result<T>>) -> Optio
     match tokio::time::timeout(PATIENCE, reading).await {
         Ok(Ok(read)) => Some(read),
         Ok(Err(error)) => {
-            tracing::warn!(error = format!("{error:#}"), "a store could not be read for metrics");
+            tracing::warn!(error = in_words(&error), "a store could not be read for metrics");
             None
         }
         Err(_) => {
