@@ -1,8 +1,8 @@
 //! From how a run ended to what becomes of its job.
 
-use celeriac_process::in_words;
 use std::time::Duration;
 
+use celeriac_process::in_words;
 use celeriac_queue::{JobError, Policy};
 use serde_json::Value;
 

@@ -1,7 +1,7 @@
 //! Claims jobs for the slots that are free, and waits without polling when there are none to claim.
 //!
-//! Credit is the number of free slots, so a worker never holds a job that it does not run. After a claim that left work behind it claims
-//! again as soon as a slot is free; else it waits for a wake-up token, or by its own timer for the next moment that something is due.
+//! Credit is the number of free slots, so a worker never holds a job that it does not run. While work is left it claims again as soon as a
+//! slot is free; else it waits for a wake-up token, or by its own timer for the next moment that something is due in one of the queues.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +20,11 @@ use crate::waking::{Heard, Waking};
 
 /// Jobs one claim asks for at most, so that its script stays short for everybody else.
 const CREDIT_MAX: usize = 500;
-/// A token can be lost with the worker that took it: every queue is looked at this often without one.
+/// A token can be lost with the worker that took it, so every queue is looked at this often without one.
 const FALLBACK: Duration = Duration::from_secs(10);
-/// While no slot is free, each queue is still looked at this often for lost leases and notices.
+/// While no slot is free, queues are looked at no more often than this (for lost leases and notices).
 const LOOK_WHILE_FULL: Duration = Duration::from_secs(2);
-/// When something is due that no claim can move (a lease in its time of grace, say).
+/// When something is due that this claim could not move (more lost leases than one claim recovers, say).
 const LOOK_WHILE_STUCK: Duration = Duration::from_millis(100);
 const DUTY: &str = "claiming jobs";
 
@@ -40,16 +40,19 @@ pub(crate) struct Fetcher {
 
 struct Watched {
     consumer: Arc<Consumer>,
-    looked_at: Option<Instant>,
+    /// When to look again, if nothing else says so before.
+    look_at: Instant,
+    /// Whether the last claim left ready work behind for want of slots.
+    work_left: bool,
 }
 
-/// What one round over the queues found.
-#[derive(Debug, Default)]
-pub(crate) struct Fetched {
-    /// Ready work for which there was no slot.
-    pub(crate) work_left: bool,
-    /// How long until something falls due.
-    pub(crate) next_due: Option<Duration>,
+/// Which queues a round looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Round {
+    /// All, in their order.
+    All,
+    /// Only those in which something is due.
+    Due,
 }
 
 impl Fetcher {
@@ -62,29 +65,32 @@ impl Fetcher {
         waking: Waking,
         trouble: Trouble,
     ) -> Self {
-        let queues = consumers.iter().map(|consumer| Watched { consumer: Arc::clone(consumer), looked_at: None }).collect();
+        let now = Instant::now();
+        let watched = |consumer: &Arc<Consumer>| Watched { consumer: Arc::clone(consumer), look_at: now, work_left: false };
+        let queues = consumers.iter().map(watched).collect();
         Self { queues, slots, held, arrivals, notices, waking, trouble }
     }
 
     /// Until told to stop. A claim that is under way then is finished: dropping it would leave its jobs leased to nobody.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let mut failures = 0;
+        let (mut failures, mut round) = (0, Round::All);
         while !stop.is_cancelled() {
-            match self.run_once().await {
-                Ok(fetched) => {
+            match self.run_once(round).await {
+                Ok(()) => {
                     failures = 0;
                     self.trouble.ends(DUTY);
-                    tokio::select! {
-                        () = self.wait(&fetched) => {}
-                        () = stop.cancelled() => {}
-                    }
+                    round = tokio::select! {
+                        next = self.wait() => next,
+                        () = stop.cancelled() => break,
+                    };
                 }
                 Err(error) => {
                     failures += 1;
                     self.trouble.begins(DUTY, error);
+                    round = Round::All;
                     tokio::select! {
                         () = tokio::time::sleep(pause_after(failures)) => {}
-                        () = stop.cancelled() => {}
+                        () = stop.cancelled() => break,
                     }
                 }
             }
@@ -93,17 +99,19 @@ impl Fetcher {
     }
 
     /// One claim a queue, in their order, with the slots that are free.
-    pub(crate) async fn run_once(&mut self) -> Result<Fetched, Error> {
+    pub(crate) async fn run_once(&mut self, round: Round) -> Result<(), Error> {
         let mut room = free(&self.slots);
-        let mut fetched = Fetched::default();
         for queue in &mut self.queues {
             let credit = room.num_permits().min(CREDIT_MAX);
-            if credit == 0 && queue.looked_at.is_some_and(|at| at.elapsed() < LOOK_WHILE_FULL) {
-                fetched.work_left = true;
+            let is_due = queue.look_at <= Instant::now();
+            if !is_due && (round == Round::Due || credit == 0) {
+                // Without a look nothing is known: when a slot is free, there may be work for it.
+                queue.work_left |= round == Round::All;
                 continue;
             }
             let claim = queue.consumer.claim(credit, self.notices.room()).await?;
-            queue.looked_at = Some(Instant::now());
+            queue.look_at = Instant::now() + until_next_look(claim.next_due);
+            queue.work_left = claim.work_left;
             for delivery in claim.deliveries {
                 let slot = room.split(1).expect("a claim never answers with more than its credit");
                 // The backend outlives the fetcher (see the stop order), so that this only waits, and has room for every slot.
@@ -112,41 +120,44 @@ impl Fetcher {
             for notice in claim.notices {
                 self.notices.take(Arc::clone(&queue.consumer), notice);
             }
-            fetched.work_left |= claim.work_left;
-            fetched.next_due = [fetched.next_due, claim.next_due].into_iter().flatten().min();
         }
-        Ok(fetched)
+        Ok(())
     }
 
-    /// Returns when there may be something to claim.
-    async fn wait(&mut self, fetched: &Fetched) {
-        let now = Instant::now();
-        let due_at = now
-            + match fetched.next_due {
-                Some(Duration::ZERO) => LOOK_WHILE_STUCK,
-                Some(due) => due.min(FALLBACK),
-                None => FALLBACK,
-            };
+    /// Returns when there may be something to claim, and where.
+    async fn wait(&mut self) -> Round {
+        let full_until = Instant::now() + LOOK_WHILE_FULL;
+        let due_at = self.queues.iter().map(|queue| queue.look_at).min().unwrap_or(full_until);
+        let work_left = self.queues.iter().any(|queue| queue.work_left);
         loop {
             let has_room = self.slots.available_permits() > 0;
-            if has_room && fetched.work_left {
-                return;
+            if has_room && work_left {
+                return Round::All;
             }
             if has_room {
                 self.waking.ask();
             }
-            let until = if has_room { due_at } else { due_at.max(now + LOOK_WHILE_FULL) };
             tokio::select! {
-                () = sleep_until(until) => return,
+                () = sleep_until(if has_room { due_at } else { due_at.max(full_until) }) => return Round::Due,
                 _ = self.slots.acquire(), if !has_room => {}
                 heard = self.waking.answer() => match heard {
-                    Heard::Token | Heard::LineBroken if self.slots.available_permits() > 0 => return,
+                    Heard::Token | Heard::LineBroken if self.slots.available_permits() > 0 => return Round::All,
                     Heard::Token => self.waking.pass_on().await,
                     // Without room there is nothing to claim, and the next look comes when there is.
                     Heard::LineBroken | Heard::Nothing => {}
                 },
             }
         }
+    }
+}
+
+/// How long a queue needs no look, unless a token comes. The claim's answer is never far off while jobs run anywhere: somebody has to
+/// notice when their worker dies.
+fn until_next_look(next_due: Option<Duration>) -> Duration {
+    match next_due {
+        None => FALLBACK,
+        Some(Duration::ZERO) => LOOK_WHILE_STUCK,
+        Some(due) => due.min(FALLBACK),
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use celeriac_jobs::{Services, documents, register_all};
 use celeriac_process::{Process, Settings, connect, in_words, telemetry};
-use celeriac_worker::{Registry, Stop, Worker, WorkerConfig, health};
+use celeriac_worker::{Registry, Worker, WorkerConfig, health};
 
 const USAGE: &str = "\
 celeriac-worker          runs jobs until SIGTERM; a second signal stops it at once
@@ -37,11 +37,10 @@ async fn dispatch(arguments: &[String]) -> anyhow::Result<()> {
 
 async fn run(settings: &Settings) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(settings, Process::Worker)?;
-    let stop = Stop::on_signals()?;
     let (connection, pool) = tokio::try_join!(connect::redis(settings), connect::postgres(settings))?;
     celeriac_migrations::check(&pool).await?;
     let services = Services::from_settings(settings, pool.clone())?;
     let mut registry = Registry::new();
     register_all(&mut registry, &services);
-    Worker::with(connection, Some(pool), registry, WorkerConfig::from_settings(settings)).run(stop).await
+    Worker::with(connection, Some(pool), registry, WorkerConfig::from_settings(settings)).run_until_stopped().await
 }

@@ -26,7 +26,8 @@ impl Outbox {
     pub(crate) async fn confirm(&self, ended: &[Ended]) -> Result<(), sqlx::Error> {
         let ids: Vec<String> = ended.iter().map(|end| end.id.to_string()).collect();
         let outcomes: Vec<String> = ended.iter().map(|end| end.state.to_string()).collect();
-        let errors: Vec<Option<String>> = ended.iter().map(|end| end.error.clone()).collect();
+        // PostgreSQL refuses the character NUL in a text, and an error may quote anything.
+        let errors: Vec<Option<String>> = ended.iter().map(|end| end.error.as_ref().map(|error| error.replace('\0', ""))).collect();
         sqlx::query!("select celeriac.confirm($1, $2, $3)", &ids, &outcomes, &errors as &[Option<String>]).execute(&self.pool).await?;
         Ok(())
     }

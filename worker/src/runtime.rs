@@ -49,6 +49,17 @@ use crate::waking::Waking;
 /// How long interrupted runs may take to end and be put back. A body that does not even come to its next await by then is left behind.
 const LAST_MOVES: Duration = Duration::from_secs(3);
 
+/// Bodies that did not come to an await in the time they had.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{} jobs could not be put back within {} s, as they never yield or Redis does not answer: {}. They are delivered again when their \
+     leases run out",
+    ids.len(), LAST_MOVES.as_secs(), ids.join(", ")
+)]
+pub(crate) struct LeftBehind {
+    ids: Vec<String>,
+}
+
 /// A worker at work.
 pub(crate) struct Runtime {
     id: WorkerId,
@@ -125,9 +136,11 @@ impl Runtime {
     /// Works until told to stop, then stops in order.
     ///
     /// # Errors
-    /// When a part of the worker ended by itself, or bodies are left that did not come to an await.
+    /// When a part of the worker ended by itself; [`LeftBehind`].
     pub(crate) async fn run(mut self, grace: Duration, stop: &Stop) -> anyhow::Result<()> {
         let broken = tokio::select! {
+            // In this order: once told to stop, the fetcher ends by itself.
+            biased;
             () = stop.requested() => None,
             _ = &mut self.fetcher => Some("fetcher"),
             _ = &mut self.worker => Some("apalis worker"),
@@ -169,14 +182,7 @@ impl Runtime {
         if timeout(LAST_MOVES, &mut ending).await.is_ok() {
             return Ok(());
         }
-        let left: Vec<String> = held.all().iter().map(|lease| lease.id.to_string()).collect();
-        bail!(
-            "{} jobs could not be put back within {} s, because they never yield or Redis does not answer: {}. They are delivered again when \
-             their leases run out",
-            left.len(),
-            LAST_MOVES.as_secs(),
-            left.join(", ")
-        );
+        Err(LeftBehind { ids: held.all().iter().map(|lease| lease.id.to_string()).collect() }.into())
     }
 }
 

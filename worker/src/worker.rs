@@ -7,7 +7,7 @@ use celeriac_queue::{Connection, Registry};
 use sqlx::PgPool;
 
 use crate::WorkerConfig;
-use crate::runtime::Runtime;
+use crate::runtime::{LeftBehind, Runtime};
 
 /// The settings of a worker of your own, from the environment and `.env`.
 ///
@@ -40,7 +40,7 @@ impl Worker {
     }
 
     /// Runs until SIGTERM or SIGINT: the first lets running jobs finish within the grace period, a second ends that period. A worker built
-    /// from settings sets up logs and Sentry too.
+    /// from settings sets up logs and Sentry too. Where a body never comes to an await, the process is ended with exit code 1.
     ///
     /// # Errors
     /// When a store does not answer at the start, the database is behind, or a part of the worker failed.
@@ -51,6 +51,14 @@ impl Worker {
         };
         let stop = Stop::on_signals().context("signal handlers cannot be installed")?;
         let result = self.run(stop).await;
+        if let Err(error) = &result
+            && error.is::<LeftBehind>()
+        {
+            // A body that never yields would keep the async runtime, and with it the process, from ending.
+            tracing::error!("{error}");
+            drop(telemetry);
+            std::process::exit(1);
+        }
         drop(telemetry);
         result
     }
