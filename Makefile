@@ -21,7 +21,7 @@ demo: ## The main job on real documents, with everything it needs (KEEP=1 leaves
 test: ## The whole suite, on private servers it starts itself (TEST=name for some)
 	scripts/bootstrap test
 	cargo build --workspace --bins
-	$(WITH_SERVERS) cargo nextest run --workspace $(TEST)
+	$(WITH_SERVERS) cargo nextest run --workspace --no-fail-fast $(TEST)
 
 .PHONY: check
 check: ## What CI runs: format, lints, docs, dependencies, tests

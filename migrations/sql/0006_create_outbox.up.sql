@@ -1,6 +1,6 @@
 -- Transactional enqueue: a row written in the web app's own transaction, relayed to Redis by the scheduler with the row's id as job id.
 create table celeriac.outbox (
-    id              text primary key check (id ~ '^[[:graph:]]{1,200}$'),
+    id              text primary key check (id ~ '^[!-~]{1,200}$'),
     job             text not null check (job ~ '^[a-z][a-z0-9_.]{0,99}$'),
     args            jsonb not null,
     queue           text check (queue ~ '^[a-z][a-z0-9_-]{0,62}$'),

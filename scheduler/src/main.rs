@@ -50,7 +50,7 @@ fn parse(arguments: &[String]) -> anyhow::Result<Command> {
             let count = number.with_context(|| format!("--count is \"{count}\": it must be a number from 1 to 10000"))?;
             Ok(Command::Explain { schedule: (*schedule).into(), count })
         }
-        ["help" | "--help" | "-h"] => Ok(Command::Help),
+        ["help" | "--help" | "-h"] | ["health", "--help"] => Ok(Command::Help),
         _ => bail!("\"{}\" is not understood. Usage:\n{USAGE}", words.join(" ")),
     }
 }

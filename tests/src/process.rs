@@ -84,6 +84,7 @@ impl Process {
 }
 
 impl Drop for Process {
+    #[expect(clippy::print_stderr, reason = "a failing test quotes the logs of its processes")]
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -75,9 +75,9 @@ fn duration_in_words(time: Duration) -> String {
     let ms = time.as_millis();
     match ms {
         0 => "0 ms".to_owned(),
-        _ if ms % 3_600_000 == 0 => format!("{} h", ms / 3_600_000),
-        _ if ms % 60_000 == 0 => format!("{} min", ms / 60_000),
-        _ if ms % 1_000 == 0 => format!("{} s", ms / 1_000),
+        _ if ms.is_multiple_of(3_600_000) => format!("{} h", ms / 3_600_000),
+        _ if ms.is_multiple_of(60_000) => format!("{} min", ms / 60_000),
+        _ if ms.is_multiple_of(1_000) => format!("{} s", ms / 1_000),
         _ => format!("{ms} ms"),
     }
 }
@@ -96,7 +96,8 @@ mod tests {
 
     #[test]
     fn every_kind_of_failed_attempt_is_retried_until_the_last_one_is_buried() {
-        let ends: [(fn() -> End, &str); 4] = [
+        type MakeEnd = fn() -> End;
+        let ends: [(MakeEnd, &str); 4] = [
             (|| End::Returned(Err(JobError::Retry(anyhow::anyhow!("no route").context("cannot send")))), "cannot send: no route"),
             (|| End::Returned(Err(JobError::RetryAfter(Duration::ZERO, anyhow::anyhow!("busy")))), "busy"),
             (|| End::Panicked("boom".to_owned()), "it panicked: boom"),

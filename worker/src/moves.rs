@@ -11,7 +11,7 @@ use crate::run::Run;
 pub(crate) enum Move {
     /// The work is done.
     Complete {
-        outcome: Outcome,
+        outcome: Box<Outcome>,
         keep: Duration,
         remember: Duration,
     },

@@ -25,7 +25,14 @@ pub struct Worker {
 
 enum Stores {
     FromSettings(Settings),
-    Given { connection: Connection, database: Option<PgPool>, config: WorkerConfig },
+    Given(Box<Given>),
+}
+
+/// Connections that the program opened itself.
+struct Given {
+    connection: Connection,
+    database: Option<PgPool>,
+    config: WorkerConfig,
 }
 
 impl Worker {
@@ -36,7 +43,7 @@ impl Worker {
 
     /// With connections that are open already. Without a database, jobs that come through the outbox are refused.
     pub fn with(connection: Connection, database: Option<PgPool>, registry: Registry, config: WorkerConfig) -> Self {
-        Self { registry, stores: Stores::Given { connection, database, config } }
+        Self { registry, stores: Stores::Given(Box::new(Given { connection, database, config })) }
     }
 
     /// Runs until SIGTERM or SIGINT: the first lets running jobs finish within the grace period, a second ends that period. A worker built
@@ -47,7 +54,7 @@ impl Worker {
     pub async fn run_until_stopped(self) -> anyhow::Result<()> {
         let telemetry = match &self.stores {
             Stores::FromSettings(settings) => Some(telemetry::init(settings, Process::OwnWorker)?),
-            Stores::Given { .. } => None,
+            Stores::Given(_) => None,
         };
         let stop = Stop::on_signals().context("signal handlers cannot be installed")?;
         let result = self.run(stop).await;
@@ -69,7 +76,7 @@ impl Worker {
     /// As [`Worker::run_until_stopped`].
     pub async fn run(self, stop: Stop) -> anyhow::Result<()> {
         let (connection, database, config) = match self.stores {
-            Stores::Given { connection, database, config } => (connection, database, config),
+            Stores::Given(given) => (given.connection, given.database, given.config),
             Stores::FromSettings(settings) => {
                 let config = WorkerConfig::from_settings(&settings);
                 (connect::redis(&settings).await?, database(&settings).await?, config)

@@ -102,7 +102,7 @@ async fn a_lost_answer_is_asked_for_once_more_and_then_left_to_a_person(pool: Pg
     assert_eq!(shown(desk.run(id).await).0, "retry");
     let (next, told) = shown(desk.run(id).await);
     assert_eq!(
-        (next, told.starts_with("The AI service's answer was lost twice, so this document is left to a person.")),
+        (next, told.starts_with("The AI service's answer was lost twice, so this document is left to a person:")),
         ("bury", true),
         "{told}"
     );
