@@ -176,10 +176,14 @@ fn tell(run: &Run, settled: Settled, failures: u32) {
     }
 }
 
-/// Whether Redis could not be reached (or its line broke), as opposed to having refused.
+/// Whether Redis could not be reached or is not itself (starting, failing over, out of memory), as opposed to having refused this request.
 fn is_outage(error: &Error) -> bool {
+    const NOT_ITSELF: [&str; 8] = ["LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "BUSY", "OOM"];
     match error {
-        Error::Redis(error) => error.is_io_error() || error.is_timeout() || error.is_connection_dropped() || error.is_connection_refusal(),
+        Error::Redis(error) => {
+            let unreachable = error.is_io_error() || error.is_timeout() || error.is_connection_dropped() || error.is_connection_refusal();
+            unreachable || error.code().is_some_and(|code| NOT_ITSELF.contains(&code))
+        }
         _ => false,
     }
 }

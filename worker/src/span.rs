@@ -4,9 +4,10 @@ use std::task::{Context, Poll};
 
 use apalis_core::task::Task;
 use celeriac_queue::{Envelope, JobId, QueueName};
+use sentry::Hub;
 use tower::{Layer, Service};
 use tracing::instrument::Instrumented;
-use tracing::{Instrument, Span};
+use tracing::{Instrument, Span, field};
 
 use crate::run::Run;
 
@@ -14,7 +15,20 @@ use crate::run::Run;
 pub(crate) fn job_span(queue: &QueueName, id: &JobId, envelope: Option<&Envelope>, attempt: Option<u32>) -> Span {
     let name = envelope.map(|envelope| envelope.job.as_str());
     let request_id = envelope.and_then(|envelope| envelope.request_id.as_deref());
-    tracing::info_span!("job", job.id = id.as_str(), job.name = name, queue.name = queue.as_str(), attempt, request_id)
+    let span = tracing::info_span!(
+        "job",
+        job.id = id.as_str(),
+        job.name = name,
+        queue.name = queue.as_str(),
+        attempt,
+        request_id,
+        sentry.name = field::Empty
+    );
+    if Hub::main().client().is_some() {
+        // Else the traces of all job types would bear the same name.
+        span.record("sentry.name", name);
+    }
+    span
 }
 
 #[derive(Clone)]
