@@ -23,6 +23,9 @@ const AT_ONCE: usize = 8;
 /// Shorter than the minute for which a claimed notice is hidden from others.
 const TIME_LIMIT: Duration = Duration::from_secs(45);
 
+/// How long those that are let go of may take to come to an await.
+const LAST_AWAIT: Duration = Duration::from_millis(500);
+
 /// A cheap-to-clone handle.
 #[derive(Clone)]
 pub(crate) struct Notices {
@@ -63,13 +66,16 @@ impl Notices {
         };
     }
 
-    /// Waits so long for those under way; then lets go of the rest, which come back at their time.
-    pub(crate) async fn finish(&self, longest: Duration) {
+    /// Waits for those under way, no longer than `time_is_up`; then lets go of the rest, which come back at their time.
+    pub(crate) async fn finish(&self, time_is_up: impl Future<Output = ()>) {
         self.under_way.close();
-        if tokio::time::timeout(longest, self.under_way.wait()).await.is_err() {
-            self.end.cancel();
-            self.under_way.wait().await;
+        tokio::select! {
+            () = self.under_way.wait() => return,
+            () = time_is_up => {}
         }
+        self.end.cancel();
+        // They end at their next await; one that comes to none must not hold up the others.
+        let _ = tokio::time::timeout(LAST_AWAIT, self.under_way.wait()).await;
     }
 
     async fn handle(&self, consumer: &Consumer, notice: &Notice) {

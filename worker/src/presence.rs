@@ -14,7 +14,6 @@ use crate::trouble::Trouble;
 const EVERY: Duration = Duration::from_secs(10);
 /// How often it is compared with what is; a comparison costs Redis nothing.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-const WITHDRAW_TIMEOUT: Duration = Duration::from_secs(2);
 const DUTY: &str = "announcing the worker";
 
 pub(crate) struct Presence {
@@ -73,7 +72,7 @@ impl Presence {
             }
         }
         // Should this fail, the card expires by itself.
-        let _ = tokio::time::timeout(WITHDRAW_TIMEOUT, self.workers.withdraw(&self.card.id)).await;
+        let _ = self.workers.withdraw(&self.card.id).await;
     }
 
     /// Brings the card up to date; whether anything on it changed.

@@ -7,8 +7,9 @@
 //! 3. Running jobs have the grace period to finish; a second signal ends it.
 //! 4. What still runs then is interrupted and goes back to the head of its queue, its delivery not counted.
 //! 5. apalis closes the backend, which returns when every run is settled.
-//! 6. The heartbeat ends only now: until a job is settled its lease is needed.
-//! 7. The card goes last, so that until then anybody can see that the worker is stopping.
+//! 6. Ends that are being told have the rest of the grace period; those cut short are told again a minute later, by another worker.
+//! 7. The heartbeat ends only now: until a job is settled its lease is needed.
+//! 8. The card goes last, so that until then anybody can see that the worker is stopping.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use celeriac_queue::{Client, Connection, Consumer, Registry, WorkerId, Workers};
 use sqlx::PgPool;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -48,6 +49,9 @@ use crate::waking::Waking;
 
 /// How long interrupted runs may take to end and be put back. A body that does not even come to its next await by then is left behind.
 const LAST_MOVES: Duration = Duration::from_secs(3);
+
+/// How long the duties may take to end after that.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Bodies that did not come to an await in the time they had.
 #[derive(Debug, thiserror::Error)]
@@ -151,11 +155,12 @@ impl Runtime {
             stop.trigger();
         }
         tracing::info!(worker.id = %self.id, running = self.held.count(), "the worker stops");
-        let drained = self.drain(grace, stop).await;
-        self.notices.finish(LAST_MOVES).await;
+        let grace_ends = Instant::now() + grace;
+        let drained = self.drain(grace_ends, stop).await;
+        self.notices.finish(grace_is_over(grace_ends, stop)).await;
         self.end.cancel();
-        // They end at once; a Redis that does not answer must not hold up the process.
-        let _ = timeout(LAST_MOVES, async { while self.duties.join_next().await.is_some() {} }).await;
+        // They end at once. Where a run is left behind the settler cannot, and a Redis that does not answer holds up the others.
+        let _ = timeout(FAREWELL, async { while self.duties.join_next().await.is_some() {} }).await;
         if let Some(part) = broken {
             bail!("the {part} of the worker ended by itself; this is a fault of the program, and the log above says more");
         }
@@ -165,7 +170,7 @@ impl Runtime {
     }
 
     /// Steps 1 to 5.
-    async fn drain(&mut self, grace: Duration, stop: &Stop) -> anyhow::Result<()> {
+    async fn drain(&mut self, grace_ends: Instant, stop: &Stop) -> anyhow::Result<()> {
         let held = self.held.clone();
         let mut ending = std::pin::pin!(async {
             finished(&mut self.fetcher).await;
@@ -174,8 +179,7 @@ impl Runtime {
         });
         tokio::select! {
             () = &mut ending => return Ok(()),
-            () = tokio::time::sleep(grace) => {}
-            () = stop.forced() => {}
+            () = grace_is_over(grace_ends, stop) => {}
         }
         tracing::info!(running = held.count(), "the grace period is over; what still runs is put back");
         held.interrupt_all(Interruption::Stopping);
@@ -205,6 +209,14 @@ fn spawn_worker(
         drain.cancelled().await;
         Ok::<(), WorkerError>(())
     })))
+}
+
+/// A second signal ends it at once.
+async fn grace_is_over(grace_ends: Instant, stop: &Stop) {
+    tokio::select! {
+        () = sleep_until(grace_ends) => {}
+        () = stop.forced() => {}
+    }
 }
 
 /// Waits for a task's end, also when it was waited for before.
