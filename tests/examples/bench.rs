@@ -11,12 +11,13 @@ use anyhow::{Context, Result};
 use celeriac_queue::{Client, EnqueueOptions, Job, JobContext, JobResult, Namespace, Policy, QueueName, RedisConfig, Registry};
 use celeriac_worker::{Stop, Worker, WorkerConfig};
 use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
 
 const ROUNDS: usize = 3;
 const JOBS: usize = 100_000;
 const LATENCY_SAMPLES: usize = 2_000;
-const IDLE: Duration = Duration::from_secs(10);
+const IDLE: Duration = Duration::from_secs(20);
 
 /// Does nothing; its payload is about 200 bytes.
 #[derive(Serialize, Deserialize)]
@@ -179,11 +180,22 @@ async fn latency() -> Result<(Vec<u128>, Vec<u128>)> {
     Ok((latencies, trips))
 }
 
-async fn commands_processed() -> Result<u64> {
-    let mut redis = raw().await?;
-    let info: String = redis::cmd("INFO").arg("stats").query_async(&mut redis).await?;
-    let line = info.lines().find_map(|line| line.strip_prefix("total_commands_processed:")).context("INFO stats")?;
-    Ok(line.trim().parse()?)
+/// Commands that clients send to Redis within that time. What a script calls inside is not counted.
+async fn commands_within(time: Duration) -> Result<usize> {
+    let url = std::env::var("REDIS_URL")?;
+    let address = url.trim_start_matches("redis://").trim_end_matches('/').split('/').next().context("host and port")?.to_owned();
+    let mut monitor = tokio::net::TcpStream::connect(address).await?;
+    monitor.write_all(b"MONITOR\r\n").await?;
+    let mut lines = tokio::io::BufReader::new(monitor).lines();
+    lines.next_line().await?;
+    let mut count = 0;
+    let _ = tokio::time::timeout(time, async {
+        while let Ok(Some(line)) = lines.next_line().await {
+            count += usize::from(!line.contains(" lua] "));
+        }
+    })
+    .await;
+    Ok(count)
 }
 
 /// Resident memory in MB, and Redis commands a second, of one idle process.
@@ -200,16 +212,13 @@ async fn idle(name: &str) -> Result<(f64, f64)> {
     let pid = child.id().context("it runs")?;
     // It connects, announces itself and settles down first.
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let before = commands_processed().await?;
-    tokio::time::sleep(IDLE).await;
-    let commands = commands_processed().await? - before;
+    let commands = commands_within(IDLE).await?;
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let kilobytes: f64 =
         status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?.trim().trim_end_matches(" kB").parse()?;
     anyhow::ensure!(child.try_wait()?.is_none(), "{name} ended");
     child.kill().await?;
-    // Our own two looks and their connections are part of the count.
-    Ok((kilobytes / 1_024.0, commands.saturating_sub(3) as f64 / IDLE.as_secs_f64()))
+    Ok((kilobytes / 1_024.0, commands as f64 / IDLE.as_secs_f64()))
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
