@@ -65,6 +65,10 @@ pub(crate) struct Visitor(Map<String, Value>);
 
 impl Visitor {
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
+        // Directions for the Sentry layer, not for readers.
+        if field.name().starts_with("sentry.") {
+            return;
+        }
         self.0.insert(field.name().to_owned(), value.into());
     }
 }

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection, PubSub};
-use redis::{AsyncConnectionConfig, Client, TlsCertificates};
+use redis::aio::{MultiplexedConnection, PubSub};
+use redis::io::tcp::TcpSettings;
+use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, TlsCertificates};
 
+use crate::line::Line;
 use crate::{Error, Namespace};
 
 /// Where Redis is and how long to wait for it.
@@ -44,7 +46,7 @@ impl std::fmt::Debug for RedisConfig {
 #[derive(Clone)]
 pub struct Connection {
     client: Client,
-    manager: ConnectionManager,
+    line: Line,
     config: RedisConfig,
 }
 
@@ -52,28 +54,12 @@ impl Connection {
     /// # Errors
     /// [`Error::Redis`] when the URL is malformed, the CA file unreadable, or Redis does not answer in time.
     pub async fn open(config: &RedisConfig) -> Result<Self, Error> {
-        let client = match &config.ca_file {
-            None => Client::open(config.url.as_str())?,
-            Some(path) => {
-                let root_cert = std::fs::read(path).map_err(|error| {
-                    redis::RedisError::from((
-                        redis::ErrorKind::InvalidClientConfig,
-                        "cannot read the Redis CA file",
-                        format!("{}: {error}", path.display()),
-                    ))
-                })?;
-                Client::build_with_tls(config.url.as_str(), TlsCertificates { client_tls: None, root_cert: Some(root_cert) })?
-            }
-        };
-        // Retries are for the caller to decide: a background task backs off and says so, a web request fails at once.
-        let settings = ConnectionManagerConfig::new()
-            .set_number_of_retries(1)
-            .set_min_delay(Duration::from_millis(50))
-            .set_max_delay(Duration::from_millis(500))
+        let client = client(config)?;
+        let settings = AsyncConnectionConfig::new()
             .set_response_timeout(Some(config.response_timeout))
             .set_connection_timeout(Some(config.connect_timeout));
-        let manager = client.get_connection_manager_with_config(settings).await?;
-        Ok(Self { client, manager, config: config.clone() })
+        let line = Line::open(client.clone(), settings).await?;
+        Ok(Self { client, line, config: config.clone() })
     }
 
     pub fn namespace(&self) -> &Namespace {
@@ -81,8 +67,8 @@ impl Connection {
     }
 
     /// The shared connection. Never block on it: everything else would wait behind.
-    pub(crate) fn shared(&self) -> ConnectionManager {
-        self.manager.clone()
+    pub(crate) fn shared(&self) -> Line {
+        self.line.clone()
     }
 
     /// A connection for blocking commands. How long an answer may take is for each of them to say: see [`Connection::response_timeout`].
@@ -97,7 +83,10 @@ impl Connection {
     }
 
     pub(crate) async fn pubsub(&self) -> Result<PubSub, Error> {
-        Ok(self.client.get_async_pubsub().await?)
+        match tokio::time::timeout(self.config.connect_timeout, self.client.get_async_pubsub()).await {
+            Ok(subscribed) => Ok(subscribed?),
+            Err(_) => Err(Error::Redis(std::io::Error::from(std::io::ErrorKind::TimedOut).into())),
+        }
     }
 
     /// Milliseconds since the epoch by the Redis clock; also the cheapest proof that Redis answers.
@@ -115,4 +104,24 @@ impl Connection {
             .map(|(name, value)| (name.to_owned(), value.trim_end().to_owned()))
             .collect())
     }
+}
+
+fn client(config: &RedisConfig) -> Result<Client, Error> {
+    let info = config.url.as_str().into_connection_info()?.set_tcp_settings(tcp_settings(config));
+    let Some(path) = &config.ca_file else { return Ok(Client::open(info)?) };
+    let root_cert = std::fs::read(path).map_err(|error| {
+        let detail = format!("{}: {error}", path.display());
+        redis::RedisError::from((redis::ErrorKind::InvalidClientConfig, "cannot read the Redis CA file", detail))
+    })?;
+    Ok(Client::build_with_tls(info, TlsCertificates { client_tls: None, root_cert: Some(root_cert) })?)
+}
+
+/// Small commands leave at once; where the system can, bytes that nobody acknowledges end the connection.
+fn tcp_settings(config: &RedisConfig) -> TcpSettings {
+    let settings = TcpSettings::default().set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(config.response_timeout * 2);
+    #[cfg(not(target_os = "linux"))]
+    let _ = config;
+    settings
 }

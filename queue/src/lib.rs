@@ -38,6 +38,7 @@ mod ids;
 mod inspect;
 mod job;
 mod keys;
+mod line;
 mod registry;
 mod scripts;
 pub mod state;

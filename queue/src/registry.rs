@@ -58,6 +58,14 @@ impl Registry {
     }
 }
 
+/// What is wrong with the arguments, without quoting them: serde's own words may hold a value.
+fn fault(error: &serde_json::Error) -> String {
+    let words = error.to_string();
+    let what =
+        if words.starts_with("missing field") { words.split(" at line ").next().unwrap_or_default() } else { "not what the job takes" };
+    format!("{what} (line {}, column {})", error.line(), error.column())
+}
+
 struct Typed<J: Job> {
     state: J::State,
     policy: Policy,
@@ -72,7 +80,7 @@ impl<J: Job> Handler for Typed<J> {
         let decoded = serde_json::from_slice::<J>(&envelope.payload);
         let state = self.state.clone();
         Box::pin(async move {
-            let job = decoded.map_err(|error| JobError::bury(format!("the arguments of {} cannot be read: {error}", J::NAME)))?;
+            let job = decoded.map_err(|error| JobError::bury(format!("the arguments of {} cannot be read: {}", J::NAME, fault(&error))))?;
             let output = job.run(state, ctx).await?;
             serde_json::to_value(output)
                 .map_err(|error| JobError::bury(format!("the output of {} cannot be written as JSON: {error}", J::NAME)))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use celeriac_ops::devstack::{Persistence, RedisOptions, RedisServer};
+use celeriac_ops::devstack::{RedisOptions, RedisServer};
 use celeriac_ops::standin::openai::OpenAiStub;
 use celeriac_queue::{Client, Connection, Inspector, Namespace, QueueName, RedisConfig};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -19,7 +19,7 @@ const FIELD_KEY: &str = "dGVzdC1rZXktMzItYnl0ZXMtbG9uZy1mb3ItZmVybmU=";
 #[derive(Default)]
 pub struct SystemOptions {
     /// A Redis of its own, for tests that restart or empty it.
-    pub own_redis: Option<Persistence>,
+    pub own_redis: Option<RedisOptions>,
     pub openai: celeriac_ops::standin::openai::Options,
 }
 
@@ -53,15 +53,16 @@ impl System {
         let pool = PgPoolOptions::new().max_connections(5).connect(&database_url).await.expect("the new database");
         celeriac_migrations::up(&pool).await.expect("the migrations");
 
+        let authority = options.own_redis.as_ref().and_then(|redis| redis.tls.as_ref()).map(|tls| tls.authority.clone());
         let own_redis = match options.own_redis {
-            Some(persistence) => {
-                Some(RedisServer::start(RedisOptions { persistence, ..RedisOptions::default() }).await.expect("a private Redis"))
-            }
+            Some(redis) => Some(RedisServer::start(redis).await.expect("a private Redis")),
             None => None,
         };
         let redis_url = own_redis.as_ref().map_or_else(|| needed("CELERIAC_TEST_REDIS_URL"), RedisServer::url);
         let prefix = format!("t{}", uuid::Uuid::new_v4().simple());
         let mut redis = RedisConfig::new(&redis_url);
+        celeriac_process::connect::install_tls();
+        redis.ca_file.clone_from(&authority);
         redis.namespace = Namespace::parse(&prefix).expect("a plain prefix");
         let client = Client::connect(&redis).await.expect("Redis");
         let openai = OpenAiStub::start(options.openai).await.expect("the OpenAI stand-in");
@@ -86,6 +87,9 @@ impl System {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
+        if let Some(authority) = authority {
+            environment.insert("REDIS_CA_FILE".to_owned(), authority.display().to_string());
+        }
         // What programs need from the machine, and nothing else of the caller's environment.
         for name in ["PATH", "HOME", "TMPDIR", "LANG", "PG_BIN"] {
             if let Ok(value) = std::env::var(name) {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use celeriac_queue::LeaseState;
+use celeriac_queue::{Connection, LeaseState, RedisConfig};
 
-use crate::support::{LEASE, TestQueue, claim_one, expect, leases};
+use crate::support::{LEASE, PrivateRedis, TestQueue, claim_one, expect, leases};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -109,4 +109,53 @@ async fn a_clock_set_back_leaves_no_lease_or_notice_far_in_the_future() {
             "by extend: {by_extend}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_refused_once_is_made_again_when_redis_takes_it() {
+    let redis = PrivateRedis::start().await;
+    let connection = Connection::open(&RedisConfig::new(redis.url())).await.unwrap();
+    let mut operator = redis::Client::open(redis.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let mut say = async |words: &[&str]| {
+        let () = redis::cmd(words[0]).arg(&words[1..]).query_async(&mut operator).await.unwrap();
+    };
+    say(&["CONFIG", "SET", "requirepass", "other"]).await;
+    say(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]).await;
+    for _ in 0..2 {
+        assert!(connection.time_ms().await.is_err(), "Redis took a stranger");
+    }
+    say(&["CONFIG", "SET", "requirepass", ""]).await;
+    connection.time_ms().await.unwrap();
+}
+
+/// Takes connections and never says a word, as a network that swallows packets.
+#[tokio::test]
+async fn a_line_that_fell_silent_is_replaced() {
+    let redis = PrivateRedis::start().await;
+    let port = redis.url().trim_end_matches('/').rsplit(':').next().unwrap().split('/').next().unwrap().to_owned();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (silence, silent) = tokio::sync::watch::channel(false);
+    tokio::spawn(async move {
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let (mut far, mut silent) = (tokio::net::TcpStream::connect(format!("127.0.0.1:{port}")).await.unwrap(), silent.clone());
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+                    // This line is dead from now on; it is kept open, so that nobody hears of it.
+                    () = async { drop(silent.wait_for(|silent| *silent).await) } => std::future::pending().await,
+                }
+            });
+        }
+    });
+    let mut config = RedisConfig::new(format!("redis://{address}/"));
+    config.response_timeout = Duration::from_millis(300);
+    let connection = Connection::open(&config).await.unwrap();
+    connection.time_ms().await.unwrap();
+
+    silence.send(true).unwrap();
+    assert!(connection.time_ms().await.is_err(), "a dead line answered");
+    silence.send(false).unwrap();
+    connection.time_ms().await.unwrap();
 }

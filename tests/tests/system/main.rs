@@ -8,4 +8,5 @@ mod model_faults;
 mod outage;
 mod own_worker;
 mod schedulers;
+mod tls;
 mod web_app;

@@ -1,12 +1,12 @@
 //! Redis restarts, loses its connections or its data while documents are under way; everything goes on and nothing is lost.
 
-use celeriac_ops::devstack::Persistence;
+use celeriac_ops::devstack::{Persistence, RedisOptions};
 use celeriac_tests::{System, SystemOptions, eventually, samples};
 
 const DOCUMENTS: i64 = 30;
 
 async fn loaded(persistence: Persistence) -> System {
-    let system = System::with(SystemOptions { own_redis: Some(persistence), ..SystemOptions::default() }).await;
+    let system = System::with(SystemOptions { own_redis: Some(RedisOptions { persistence, tls: None }), ..SystemOptions::default() }).await;
     system.openai.control(celeriac_ops::standin::openai::Control { latency_ms: Some(300), ..Default::default() });
     system.consent(1).await;
     for _ in 0..DOCUMENTS {
