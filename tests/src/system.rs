@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use celeriac_ops::devstack::{RedisOptions, RedisServer};
 use celeriac_ops::standin::openai::OpenAiStub;
-use celeriac_queue::{Client, Connection, Inspector, Namespace, QueueName, RedisConfig};
+use celeriac_queue::{Client, Connection, Inspector, Namespace, RedisConfig};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, PgPool};
 use tempfile::TempDir;
 
+use crate::eventually;
 use crate::process::{Process, program};
 
 /// A Fernet key for tests; the Python test decrypts with it.
@@ -180,6 +181,19 @@ impl System {
         id
     }
 
+    /// Waits for a document's end. Returns its status and its sentence.
+    pub async fn document_ended(&self, id: i64) -> (String, Option<String>) {
+        eventually(&format!("the end of document {id}"), || async {
+            let row: (String, Option<String>) = sqlx::query_as("select status, error_message from celeriac.documents where id = $1")
+                .bind(id)
+                .fetch_one(&self.pool)
+                .await
+                .expect("the document's row");
+            if row.0 == "completed" || row.0 == "failed" { Ok(row) } else { Err(row) }
+        })
+        .await
+    }
+
     /// Records a user's consent.
     pub async fn consent(&self, user: i64) {
         sqlx::query("insert into celeriac.consents (user_id) values ($1) on conflict do nothing")
@@ -226,15 +240,6 @@ impl System {
     pub async fn raw_redis(&self) -> redis::aio::MultiplexedConnection {
         let client = redis::Client::open(self.environment["REDIS_URL"].as_str()).expect("the URL");
         client.get_multiplexed_async_connection().await.expect("Redis")
-    }
-
-    /// Dead jobs of a queue: (name, reason).
-    pub async fn dead(&self, queue: &str) -> Vec<(String, String)> {
-        let queue = QueueName::parse(queue).expect("a queue's name");
-        let dead = self.inspector().list(&queue, celeriac_queue::State::Dead, 100).await.expect("Redis");
-        dead.into_iter()
-            .map(|job| (job.name.unwrap_or_default(), job.outcome.and_then(|outcome| outcome.reason).unwrap_or_default()))
-            .collect()
     }
 
     /// Ends the test in good order: drops the database.

@@ -19,7 +19,7 @@ pub use stack::Stack;
 /// Everything the demo waits for must come about within this.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// The documents, in the order they are uploaded; each user has given consent but the last.
+/// The documents, in the order they are uploaded, each by a user of its own.
 const DOCUMENTS: [&str; 7] =
     ["denial_letter.pdf", "scanned_letter.pdf", "letter_photo.jpg", "statement.png", "fax.tiff", "broken.pdf", "encrypted.pdf"];
 

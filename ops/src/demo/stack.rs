@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use crate::devstack::{Persistence, PostgresOptions, PostgresServer, RedisOptions, RedisServer};
+use crate::documents::{self, Upload};
 use crate::out::announce;
 use crate::standin::openai::{OpenAiStub, Options};
 
@@ -127,26 +128,11 @@ impl Stack {
         &self.environment["FIELD_ENCRYPTION_KEYS"]
     }
 
-    /// As the web app: copies the file, records the user's consent, inserts the row and enqueues the job in one transaction.
-    pub(super) async fn upload(&self, user: i64, file: &Path) -> anyhow::Result<()> {
-        let name = file.file_name().and_then(|name| name.to_str()).context("a sample has a name")?;
-        let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or("bin");
-        let path = format!("documents/user_{user}/{}.{extension}", uuid::Uuid::new_v4());
-        let target = PathBuf::from(&self.environment["MEDIA_ROOT"]).join(&path);
-        std::fs::create_dir_all(target.parent().context("a file has a folder")?)?;
-        std::fs::copy(file, &target).with_context(|| format!("{} cannot be copied", file.display()))?;
-        let mut transaction = self.pool.begin().await?;
-        sqlx::query!("insert into celeriac.consents (user_id) values ($1) on conflict do nothing", user).execute(&mut *transaction).await?;
-        sqlx::query!(
-            "with document as (insert into celeriac.documents (user_id, file_path, file_name) values ($1, $2, $3) returning id)
-             select celeriac.enqueue('process_document', jsonb_build_object('document_id', id)) from document",
-            user,
-            path,
-            name
-        )
-        .fetch_one(&mut *transaction)
-        .await?;
-        Ok(transaction.commit().await?)
+    /// As the web app, with the user's consent.
+    pub(super) async fn upload(&self, user_id: i64, file: &Path) -> anyhow::Result<()> {
+        let media_root = PathBuf::from(&self.environment["MEDIA_ROOT"]);
+        documents::add(&self.pool, &media_root, Upload { file, user_id, consent: true }).await?;
+        Ok(())
     }
 
     /// Fires a schedule by hand and waits for the end of its run.

@@ -3,18 +3,6 @@
 use celeriac_queue::{JobId, QueueName};
 use celeriac_tests::{System, eventually, samples};
 
-async fn ended(system: &System, id: i64) -> (String, Option<String>) {
-    eventually(&format!("the end of document {id}"), || async {
-        let row: (String, Option<String>) = sqlx::query_as("select status, error_message from celeriac.documents where id = $1")
-            .bind(id)
-            .fetch_one(&system.pool)
-            .await
-            .unwrap();
-        if row.0 == "completed" || row.0 == "failed" { Ok(row) } else { Err(row) }
-    })
-    .await
-}
-
 fn documents() -> QueueName {
     QueueName::parse("documents").unwrap()
 }
@@ -38,7 +26,7 @@ async fn every_sample_ends_as_it_should_and_a_hopeless_one_is_tried_once() {
         ids.push(system.upload(1, name, &samples::bytes(name)).await);
     }
     for ((name, status, word), id) in expected.into_iter().zip(&ids) {
-        let (seen, message) = ended(&system, *id).await;
+        let (seen, message) = system.document_ended(*id).await;
         assert_eq!(seen, status, "{name}: {message:?}");
         assert!(message.as_deref().unwrap_or_default().contains(word), "{name}: {message:?}");
     }
@@ -64,7 +52,7 @@ async fn without_consent_a_document_is_failed_at_once_and_nobody_is_asked() {
     let mut system = System::start().await;
     let (_scheduler, _worker) = (system.scheduler(), system.worker());
     let id = system.upload(2, "letter.pdf", &samples::bytes("denial_letter.pdf")).await;
-    let (status, message) = ended(&system, id).await;
+    let (status, message) = system.document_ended(id).await;
     assert_eq!(status, "failed");
     assert!(message.unwrap().to_lowercase().contains("agree"));
     assert_eq!(system.openai.counters().requests, 0);
@@ -85,7 +73,7 @@ async fn a_cancelled_document_stops_within_moments_and_says_so() {
 
     let (done, out, said) = system.celeriac(&["job", "cancel", &format!("document-{id}")]).await;
     assert!(done, "{out}{said}");
-    let (status, message) = ended(&system, id).await;
+    let (status, message) = system.document_ended(id).await;
     assert_eq!(status, "failed");
     assert!(message.unwrap().to_lowercase().contains("cancel"));
     eventually("the call given up", || async { if system.openai.counters().in_flight == 0 { Ok(()) } else { Err("under way") } }).await;
@@ -107,7 +95,7 @@ async fn a_document_whose_deadline_passed_unrun_is_failed_unread() {
         .await
         .unwrap();
     let _worker = system.worker();
-    assert_eq!(ended(&system, 1).await.0, "failed");
+    assert_eq!(system.document_ended(1).await.0, "failed");
     eventually("quiet", || system.is_quiet()).await;
     let outcome: Option<String> = sqlx::query_scalar("select outcome from celeriac.outbox").fetch_one(&system.pool).await.unwrap();
     assert_eq!(outcome.as_deref(), Some("expired"));
@@ -122,7 +110,7 @@ async fn the_command_line_adds_a_document_as_the_web_app_does() {
     let (done, out, said) = system.celeriac(&["document", "add", &file, "--user", "3", "--consent", "--json"]).await;
     assert!(done, "{said}");
     let id = serde_json::from_str::<serde_json::Value>(&out).unwrap()["document_id"].as_i64().unwrap_or_else(|| panic!("{out}"));
-    assert_eq!(ended(&system, id).await.0, "completed");
+    assert_eq!(system.document_ended(id).await.0, "completed");
     let (_, shown, _) = system.celeriac(&["document", "show", &id.to_string()]).await;
     assert!(shown.contains("completed"), "{shown}");
     system.finish().await;

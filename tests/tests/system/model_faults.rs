@@ -10,15 +10,7 @@ async fn one_document(faults: Vec<Fault>) -> (String, Option<String>, u64) {
     let (_scheduler, _worker) = (system.scheduler(), system.worker());
     system.consent(1).await;
     let id = system.upload(1, "letter.pdf", &samples::bytes("denial_letter.pdf")).await;
-    let (status, message) = eventually("the document's end", || async {
-        let row: (String, Option<String>) = sqlx::query_as("select status, error_message from celeriac.documents where id = $1")
-            .bind(id)
-            .fetch_one(&system.pool)
-            .await
-            .unwrap();
-        if row.0 == "completed" || row.0 == "failed" { Ok(row) } else { Err(row) }
-    })
-    .await;
+    let (status, message) = system.document_ended(id).await;
     eventually("quiet", || system.is_quiet()).await;
     let requests = system.openai.counters().requests;
     system.finish().await;
