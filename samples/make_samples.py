@@ -4,8 +4,8 @@
 # ///
 """Makes the sample documents beside this file, for the demo and the tests.
 
-    python3 -m venv /tmp/samples && /tmp/samples/bin/pip install reportlab==5.1.0 pillow==13.0.0
-    /tmp/samples/bin/python samples/make_samples.py
+    python3 -m venv .dev/samples && .dev/samples/bin/pip install reportlab==5.1.0 pillow==13.0.0
+    .dev/samples/bin/python samples/make_samples.py
 
 With these versions it writes the same bytes every time: its noise comes from a fixed seed and its PDFs carry no
 clock. The results are committed, so that neither the demo nor the tests need Python for them.

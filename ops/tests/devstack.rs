@@ -14,9 +14,6 @@ use std::{
 use celeriac_ops::devstack::{DevstackError, Persistence, PostgresOptions, PostgresServer, RedisOptions, RedisServer, find};
 use sqlx::{Connection, PgConnection};
 
-/// Tells the test below that it is the process to be killed.
-const VICTIM: &str = "CELERIAC_DEVSTACK_VICTIM";
-
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[tokio::test]
@@ -109,24 +106,6 @@ fn servers_end_when_their_process_is_killed() {
     victim.0.wait().unwrap();
 
     eventually(|| left.still_there());
-}
-
-/// Not a test of its own: the process that the test above starts and kills.
-#[tokio::test]
-#[ignore = "started by servers_end_when_their_process_is_killed"]
-async fn victim() {
-    if env::var_os(VICTIM).is_none() {
-        return;
-    }
-    let postgres = PostgresServer::start(PostgresOptions::default()).await.unwrap();
-    let redis = RedisServer::start(RedisOptions::default()).await.unwrap();
-    let mut out = std::io::stdout().lock();
-    for (port, log) in [(postgres.port(), postgres.log_path()), (redis.port(), redis.log_path())] {
-        writeln!(out, "\nserver {port} {}", folder_of(&log).display()).unwrap();
-    }
-    out.flush().unwrap();
-    // Standard input stays open until we are killed.
-    let _ = std::io::stdin().read(&mut [0]);
 }
 
 #[test]
@@ -232,9 +211,8 @@ struct Victim(Child);
 
 impl Victim {
     fn start() -> Self {
-        let child = Command::new(env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "victim", "--nocapture"])
-            .env(VICTIM, "1")
+        let test = env::current_exe().unwrap();
+        let child = Command::new(test.ancestors().nth(2).unwrap().join("examples/private-servers"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -252,7 +230,7 @@ impl Victim {
             };
             let (port, folder) = server.split_once(' ').unwrap();
             left.ports.push(port.parse().unwrap());
-            left.folders.push(PathBuf::from(folder));
+            left.folders.push(folder_of(Path::new(folder)));
             if left.ports.len() == 2 {
                 break;
             }
