@@ -40,7 +40,7 @@ pub(crate) enum Held {
     Lost,
 }
 
-/// One job in [`complete`].
+/// One job in [`crate::Consumer::complete`].
 #[derive(Debug, Clone)]
 pub struct Completion {
     pub id: JobId,

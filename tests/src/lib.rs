@@ -1,7 +1,7 @@
 //! The harness of the cross-process tests: real stores, real processes, real signals.
 //!
 //! A [`System`] is one installation of its own (database, Redis prefix or whole Redis, folders, stand-ins) in which a test starts
-//! workers and schedulers as processes, kills them, and looks at what is left. Tests wait with [`eventually`], never by sleeping.
+//! workers and schedulers as processes, kills them, and looks at what is left. Tests wait with [`eventually()`], never by sleeping.
 
 mod eventually;
 mod process;

@@ -7,8 +7,8 @@
 //! | `POST /v1/oauth2/token` | a token for [`CLIENT_ID`] and [`CLIENT_SECRET`] |
 //! | `POST /v2/checkout/orders` | an order nobody has paid |
 //! | `GET /v2/checkout/orders/{id}` | the order with its captures |
-//! | `POST /v2/checkout/orders/{id}/capture` | the capture; what becomes of it is in the vault id, see [`vault`] |
-//! | `POST /control/fault`, `GET /control/captures`, `POST /control/forget` | see [`control`] |
+//! | `POST /v2/checkout/orders/{id}/capture` | the capture; what becomes of it is in the vault id, see `vault.rs` |
+//! | `POST /control/fault`, `GET /control/captures`, `POST /control/forget` | see `control.rs` |
 //!
 //! A `PayPal-Request-Id` seen before replays its first answer, until it is forgotten.
 
