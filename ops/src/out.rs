@@ -1,6 +1,6 @@
 //! The only place that prints: a reply as text for a terminal or a pipe, or as JSON.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use celeriac_process::in_words;
@@ -28,7 +28,7 @@ impl Look {
 }
 
 /// Prints a command's answer (standard output), its notes or its error (standard error), and says the exit code.
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place where the command line speaks")]
+#[expect(clippy::print_stderr, reason = "the one place where the command line speaks")]
 pub(crate) fn print(answer: anyhow::Result<Reply>, json: bool) -> ExitCode {
     let reply = match answer {
         Ok(reply) => reply,
@@ -38,11 +38,11 @@ pub(crate) fn print(answer: anyhow::Result<Reply>, json: bool) -> ExitCode {
         }
     };
     if json {
-        println!("{:#}", reply.json);
+        say(&format!("{:#}", reply.json));
     } else {
         let text = render(&reply, Look::of_stdout());
         if !text.is_empty() {
-            println!("{text}");
+            say(&text);
         }
     }
     for note in &reply.notes {
@@ -52,9 +52,13 @@ pub(crate) fn print(answer: anyhow::Result<Reply>, json: bool) -> ExitCode {
 }
 
 /// A line at once, for commands that go on running (`serve`, the stand-ins).
-#[expect(clippy::print_stdout, reason = "the one place where the command line speaks")]
 pub(crate) fn announce(line: &str) {
-    println!("{line}");
+    say(line);
+}
+
+/// To standard output. A reader that has seen enough (`| head`) is no error; nobody is left to tell of any other.
+fn say(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// The text of a reply, without a final line break.

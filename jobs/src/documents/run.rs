@@ -40,7 +40,7 @@ async fn steps(run: &Run, documents: &Documents, ctx: &JobContext, started: Inst
     let reading = read(file, documents).await?;
     checkpoint("documents.after_extract").await;
     run.analyzing(&documents.pool).await?;
-    ctx.progress(50.0, &format!("asking the model about {} pages", reading.pages.len())).await;
+    ctx.progress(50.0, &asking_about(reading.pages.len())).await;
     let (page_count, text_length) = (reading.page_count(), reading.text_length());
     let material = material::of(reading, documents.limits.input_tokens_max);
     let answer = ask::ask(run.document_id, material, documents, ctx).await?;
@@ -96,6 +96,10 @@ async fn report(run: &Run, fault: Fault, documents: &Documents, ctx: &JobContext
         tracing::warn!(document.id = run.document_id, %error, "the sentence for the user could not be stored");
     }
     fault.into_job_error(&documents.backoff, ctx.attempt())
+}
+
+fn asking_about(pages: usize) -> String {
+    format!("asking the model about {pages} {}", if pages == 1 { "page" } else { "pages" })
 }
 
 fn out_of_time() -> Fault {

@@ -19,8 +19,14 @@ pub(super) async fn results(stack: &Stack) -> anyhow::Result<()> {
     for row in rows {
         let analysis: serde_json::Value = serde_json::from_str(&keys.decrypt(&row.summary)?).context("an analysis is JSON")?;
         announce(&format!(
-            "  {:20} {} pages, {} characters of text, {} tokens by {}, {} ms",
-            row.file_name, row.pages, row.characters, row.tokens, row.model, row.ms
+            "  {:20} {} {}, {} characters of text, {} tokens by {}, {} ms",
+            row.file_name,
+            row.pages,
+            if row.pages == 1 { "page" } else { "pages" },
+            row.characters,
+            row.tokens,
+            row.model,
+            row.ms
         ));
         let summary: String = analysis["summary"].as_str().unwrap_or_default().chars().take(240).collect();
         announce(&format!("    [{}] {summary}", analysis["document_type"].as_str().unwrap_or("?")));

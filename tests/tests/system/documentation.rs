@@ -1,6 +1,9 @@
 //! What the documentation says is what the programs do.
 
+use std::process::Stdio;
+
 use celeriac_process::{Process, Settings, markdown_table};
+use celeriac_tests::{System, program};
 
 fn file(name: &str) -> String {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
@@ -34,7 +37,7 @@ fn the_own_worker_in_the_guide_is_the_one_that_is_tested() {
 
 #[tokio::test]
 async fn a_worker_without_its_settings_says_all_of_them_and_takes_no_work() {
-    let output = tokio::process::Command::new(celeriac_tests::program("celeriac-worker"))
+    let output = tokio::process::Command::new(program("celeriac-worker"))
         .env_clear()
         .env("REDIS_URL", "localhost:6379")
         .env("WORKER_CONCURRENCY", "many")
@@ -47,4 +50,21 @@ async fn a_worker_without_its_settings_says_all_of_them_and_takes_no_work() {
     for name in ["REDIS_URL", "DATABASE_URL", "OPENAI_API_KEY", "MEDIA_ROOT", "FIELD_ENCRYPTION_KEYS", "WORKER_CONCURRENCY"] {
         assert!(said.contains(name), "{name} is not named in:\n{said}");
     }
+}
+
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_is_no_error() {
+    let system = System::start().await;
+    let mut child = tokio::process::Command::new(program("celeriac"))
+        .args(["migrate", "status"])
+        .envs(&system.environment)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // As `| head -0` would.
+    drop(child.stdout.take());
+    let output = child.wait_with_output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    system.finish().await;
 }
