@@ -1,10 +1,10 @@
 //! The pace of a background duty: rest between passes, and what it says when a store is down: once, with growing pauses, until it is
 //! over. A duty never dies of a store's trouble.
 
-use celeriac_process::in_words;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use celeriac_process::in_words;
 use tokio_util::sync::CancellationToken;
 
 const PAUSE_MIN: Duration = Duration::from_millis(100);

@@ -2,11 +2,11 @@
 //!
 //! A notice is acknowledged last. What fails before that leaves it where it is: it becomes visible again a minute after it was claimed.
 
-use celeriac_process::in_words;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use celeriac_process::in_words;
 use celeriac_queue::{Client, Consumer, Envelope, JobContext, Notice, Origin, Registry, Tries};
 use sentry::SentryFutureExt;
 use tokio::sync::Semaphore;
@@ -22,6 +22,9 @@ use crate::span::job_span;
 const AT_ONCE: usize = 8;
 /// Shorter than the minute for which a claimed notice is hidden from others.
 const TIME_LIMIT: Duration = Duration::from_secs(45);
+
+/// How long the notice of a job that this worker does not know waits for a worker that does (in the middle of a deployment, say).
+const FOR_OTHERS_MS: u64 = 60 * 60 * 1000;
 
 /// How long those that are let go of may take to come to an await.
 const LAST_AWAIT: Duration = Duration::from_millis(500);
@@ -91,19 +94,29 @@ impl Notices {
 
     async fn tell(&self, consumer: &Consumer, notice: &Notice) -> anyhow::Result<()> {
         if let Some(envelope) = &notice.envelope {
-            self.run_on_terminal(notice, envelope).await?;
+            let known = self.run_on_terminal(notice, envelope).await?;
             self.confirm(notice, envelope).await?;
+            if !known && self.is_for_others(notice).await? {
+                return Ok(());
+            }
         }
         consumer.acknowledge(notice).await.context("the notice could not be acknowledged")
     }
 
-    /// A name that this worker does not know has nobody to be told; the job waits among the dead for a worker that does.
-    async fn run_on_terminal(&self, notice: &Notice, envelope: &Envelope) -> anyhow::Result<()> {
-        let Some(handler) = self.registry.get(&envelope.job) else { return Ok(()) };
+    /// Whether another worker may still come that knows the job. The notice then becomes visible again at its time.
+    async fn is_for_others(&self, notice: &Notice) -> anyhow::Result<bool> {
+        let now = self.client.connection().time_ms().await.context("Redis does not tell the time")?;
+        Ok(now.saturating_sub(notice.outcome.at) < FOR_OTHERS_MS)
+    }
+
+    /// False: this worker does not know the job, and so has nobody to tell.
+    async fn run_on_terminal(&self, notice: &Notice, envelope: &Envelope) -> anyhow::Result<bool> {
+        let Some(handler) = self.registry.get(&envelope.job) else { return Ok(false) };
         let max_attempts = envelope.max_attempts.unwrap_or(handler.policy().max_attempts);
         let (queue, id) = (notice.queue.clone(), notice.id.clone());
         let context = JobContext::new(self.client.clone(), queue, id, envelope, Tries::default(), max_attempts, self.end.clone());
-        handler.on_terminal(envelope, context, notice.outcome.clone()).await.context("on_terminal failed")
+        handler.on_terminal(envelope, context, notice.outcome.clone()).await.context("on_terminal failed")?;
+        Ok(true)
     }
 
     async fn confirm(&self, notice: &Notice, envelope: &Envelope) -> anyhow::Result<()> {

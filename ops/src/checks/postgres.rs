@@ -1,9 +1,10 @@
 //! PostgreSQL: reachable, and with the schema that this version expects.
 
+use celeriac_process::in_words;
+
 use super::Finding;
 use crate::human::plural;
 use crate::stores::Stores;
-use celeriac_process::in_words;
 
 const ABOUT: &str = "postgres";
 /// `pg_current_xact_id()` came with it.

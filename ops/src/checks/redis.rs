@@ -1,7 +1,8 @@
 //! Redis: reachable, new enough, and kept in a way that loses no work.
 
-use celeriac_process::in_words;
 use std::collections::BTreeMap;
+
+use celeriac_process::in_words;
 
 use super::Finding;
 use crate::stores::Stores;

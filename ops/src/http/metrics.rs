@@ -2,12 +2,12 @@
 //!
 //! The names stand in [`describe`]. A store that is away leaves its metrics out and sets `celeriac_store_up` to 0.
 
-use celeriac_process::in_words;
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
+use celeriac_process::in_words;
 use chrono::{DateTime, Utc};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::PrometheusBuilder;

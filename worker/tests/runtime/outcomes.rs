@@ -167,6 +167,40 @@ async fn a_name_that_no_job_has_is_parked_dead_with_a_sentence() {
 }
 
 #[tokio::test]
+async fn the_end_of_a_job_that_one_worker_does_not_know_is_told_by_one_that_does() {
+    #[derive(Serialize, Deserialize)]
+    struct New;
+    impl Job for New {
+        const NAME: &'static str = "new";
+        type State = Ends;
+        type Output = ();
+        async fn run(self, _: Ends, _: JobContext) -> JobResult {
+            Ok(())
+        }
+        async fn on_terminal(self, ends: Ends, _: JobContext, outcome: Outcome) -> anyhow::Result<()> {
+            Ok(ends.send(outcome)?)
+        }
+    }
+    job!(Old, "old", (), Policy::default(), |(), _| async { Ok(()) });
+    let stage = Stage::new().await;
+    let old = stage.start(Registry::new().with::<Old>(()));
+    let enqueued = stage.enqueue(&New).await;
+    stage.in_state(&enqueued, State::Dead).await;
+    // Its end in good order waits for the notices it has taken.
+    old.stop().await;
+    assert_eq!(stage.inspector.queue(&stage.queue).await.unwrap().notices, 1, "nobody was told, and nobody will be");
+
+    // Visible again, as it would be in a minute.
+    redis::cmd("ZADD").arg(stage.key("notices")).arg("XX").arg(1).arg(enqueued.id.as_str()).exec(&mut stage.redis()).unwrap();
+    let (ends, mut ended) = mpsc::unbounded_channel();
+    let new = stage.start(Registry::new().with::<New>(ends));
+    assert_eq!(ended.recv().await.unwrap().kind.as_deref(), Some("unknown"));
+    eventually("the notice is acknowledged", async || (stage.inspector.queue(&stage.queue).await.unwrap().notices == 0).then_some(()))
+        .await;
+    new.stop().await;
+}
+
+#[tokio::test]
 async fn bytes_that_are_no_envelope_are_parked_dead_and_the_worker_goes_on() {
     job!(Known, "known", (), Policy::default(), |(), _| async { Ok(()) });
     let stage = Stage::new().await;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use celeriac_queue::{Policy, Registry, State, Tries, Workers};
 use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::harness::{Stage, eventually};
 use crate::job;
@@ -31,15 +32,17 @@ async fn unfinished_jobs_go_back_to_the_head_in_their_order_and_their_delivery_i
 
 #[tokio::test]
 async fn a_stopping_worker_lets_running_jobs_finish_and_begins_no_other() {
-    job!(Slow, "slow", Arc<Notify>, Policy::default(), |go_on: Arc<Notify>, _| async move {
+    type Gate = (Arc<Notify>, Arc<Notify>);
+    job!(Slow, "slow", Gate, Policy::default(), |(begun, go_on): Gate, _| async move {
+        begun.notify_one();
         go_on.notified().await;
         Ok(())
     });
     let stage = Stage::new().await;
-    let go_on = Arc::new(Notify::new());
-    let worker = stage.start(Registry::new().with::<Slow>(Arc::clone(&go_on)));
+    let (begun, go_on) = Gate::default();
+    let worker = stage.start(Registry::new().with::<Slow>((Arc::clone(&begun), Arc::clone(&go_on))));
     let running = stage.enqueue(&Slow).await;
-    stage.in_state(&running, State::Running).await;
+    begun.notified().await;
     worker.stop.trigger();
     let card = eventually("the card says that it stops", async || {
         Workers::new(stage.connection.clone()).list().await.unwrap().into_iter().find(|card| card.stopping)
@@ -73,17 +76,21 @@ async fn a_second_signal_ends_the_grace_period() {
 
 #[test]
 fn a_body_that_never_yields_does_not_keep_the_worker_from_stopping() {
-    type Gate = Arc<Mutex<Receiver<()>>>;
-    job!(Blocking, "blocking", Gate, Policy::default(), |gate: Gate, _| async move { Ok(gate.lock().unwrap().recv()?) });
+    type Gate = (UnboundedSender<()>, Arc<Mutex<Receiver<()>>>);
+    job!(Blocking, "blocking", Gate, Policy::default(), |(begun, gate): Gate, _| async move {
+        begun.send(())?;
+        Ok(gate.lock().unwrap().recv()?)
+    });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let (open, gate) = std::sync::mpsc::channel();
+    let (begun, mut begins) = unbounded_channel();
     runtime.block_on(async {
         let stage = Stage::new().await;
         let mut config = stage.config();
         config.grace = Duration::ZERO;
-        let worker = stage.start_with(Registry::new().with::<Blocking>(Arc::new(Mutex::new(gate))), config);
+        let worker = stage.start_with(Registry::new().with::<Blocking>((begun, Arc::new(Mutex::new(gate)))), config);
         let enqueued = stage.enqueue(&Blocking).await;
-        stage.in_state(&enqueued, State::Running).await;
+        begins.recv().await.unwrap();
         worker.stop.trigger();
         let sentence = worker.result().await.unwrap_err().to_string();
         assert!(sentence.contains(enqueued.id.as_str()) && sentence.contains("never yield"), "{sentence}");
