@@ -6,6 +6,7 @@ use std::time::Duration;
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, TlsCertificates};
+use tokio_util::sync::CancellationToken;
 
 use crate::line::Line;
 use crate::{Error, Namespace};
@@ -69,6 +70,11 @@ impl Connection {
     /// The shared connection. Never block on it: everything else would wait behind.
     pub(crate) fn shared(&self) -> Line {
         self.line.clone()
+    }
+
+    /// Cancelled once the shared connection was given up: whoever has one of his own to the same place had better make it anew.
+    pub(crate) async fn given_up(&self) -> Result<CancellationToken, Error> {
+        Ok(self.line.given_up().await?)
     }
 
     /// A connection for blocking commands. How long an answer may take is for each of them to say: see [`Connection::response_timeout`].

@@ -1,5 +1,7 @@
 //! What can go wrong between a caller and the queue.
 
+use redis::RedisError;
+
 use crate::{JobId, QueueName};
 
 #[derive(Debug, thiserror::Error)]
@@ -7,7 +9,7 @@ use crate::{JobId, QueueName};
 pub enum Error {
     /// Redis could not be reached, or refused the command.
     #[error("Redis: {0}")]
-    Redis(#[from] redis::RedisError),
+    Redis(#[from] RedisError),
     /// A name, id or setting that cannot be used.
     #[error("\"{given}\" is not a {what}: it must be {must_be}")]
     InvalidName { what: &'static str, given: String, must_be: &'static str },
@@ -34,9 +36,32 @@ pub enum Error {
     UnexpectedReply { script: &'static str, reply: String },
 }
 
+/// Answers of a server that takes no writes, as it is a replica: the one to ask is elsewhere.
+const NO_MASTER: [&str; 2] = ["READONLY", "MASTERDOWN"];
+/// Answers of a server that is not itself at the moment.
+const NOT_ITSELF: [&str; 6] = ["LOADING", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "BUSY", "OOM"];
+
 impl Error {
+    /// Whether Redis could not be reached or is not itself (starting, failing over, out of memory), as opposed to having refused this request.
+    pub fn is_outage(&self) -> bool {
+        let Self::Redis(error) = self else { return false };
+        let unreachable = error.is_io_error() || error.is_timeout() || error.is_connection_dropped() || error.is_connection_refusal();
+        unreachable || is_no_master(error) || NOT_ITSELF.iter().any(|code| says(error, code))
+    }
+
     pub(crate) fn invalid_name(what: &'static str, given: &str, must_be: &'static str) -> Self {
         let given: String = given.chars().take(80).flat_map(char::escape_default).collect();
         Self::InvalidName { what, given, must_be }
     }
+}
+
+/// Whether the server is a replica, so that the line to it leads to the wrong place.
+pub(crate) fn is_no_master(error: &RedisError) -> bool {
+    NO_MASTER.iter().any(|code| says(error, code))
+}
+
+/// Whether an error bears that code. Before version 7, Redis wraps what a command in a script answered: `ERR Error running script (…): …: -OOM …`.
+fn says(error: &RedisError, code: &str) -> bool {
+    error.code() == Some(code)
+        || error.code() == Some("ERR") && error.detail().is_some_and(|detail| detail.contains(&format!(": -{code} ")))
 }

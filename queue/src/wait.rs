@@ -4,12 +4,18 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use redis::aio::{MultiplexedConnection, PubSubSink, PubSubStream};
+use redis::{Msg, RedisError, Value};
+use tokio_util::sync::CancellationToken;
 
 use crate::keys::Key;
+use crate::line::given_up_error;
 use crate::{Connection, Error, JobId, Outcome, QueueName};
 
 /// Shorter waits are rounded up to this.
 const SHORTEST: Duration = Duration::from_millis(10);
+
+/// How long nothing may come on a line that only listens before it is asked whether it lives.
+const PROOF_OF_LIFE: Duration = Duration::from_secs(10);
 
 /// Blocks on the wake lists of some queues, on a connection of its own.
 ///
@@ -17,7 +23,13 @@ const SHORTEST: Duration = Duration::from_millis(10);
 pub struct Waker {
     connection: Connection,
     keys: Vec<String>,
-    blocking: Option<MultiplexedConnection>,
+    blocking: Option<Blocking>,
+}
+
+/// A connection that blocks, and the sign to let go of it.
+struct Blocking {
+    line: MultiplexedConnection,
+    given_up: CancellationToken,
 }
 
 impl Waker {
@@ -33,19 +45,20 @@ impl Waker {
     /// # Errors
     /// [`Error::Redis`] when the line is down or silent; the next call makes a new one.
     pub async fn wait(&mut self, longest: Duration) -> Result<bool, Error> {
-        let mut line = match self.blocking.take() {
-            Some(line) => line,
-            None => self.connection.blocking().await?,
+        let mut blocking = match self.blocking.take() {
+            Some(blocking) => blocking,
+            None => Blocking { given_up: self.connection.given_up().await?, line: self.connection.blocking().await? },
         };
         // Zero would mean for ever, and Redis 6.2 cuts a fraction of a second to milliseconds by way of a float: 1 ms can become none.
         let longest = longest.max(SHORTEST);
         let mut pop = redis::cmd("BLPOP");
         pop.arg(&self.keys).arg(longest.as_secs_f64());
-        let popped = pop.query_async::<Option<(String, String)>>(&mut line);
-        let reply = tokio::time::timeout(longest + self.connection.response_timeout(), popped)
-            .await
-            .map_err(|_| redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut)))??;
-        self.blocking = Some(line);
+        let popped = pop.query_async::<Option<(String, String)>>(&mut blocking.line);
+        let reply = tokio::select! {
+            reply = tokio::time::timeout(longest + self.connection.response_timeout(), popped) => reply.map_err(|_| silent())??,
+            () = blocking.given_up.cancelled() => return Err(given_up_error().into()),
+        };
+        self.blocking = Some(blocking);
         Ok(reply.is_some())
     }
 
@@ -61,24 +74,22 @@ impl Waker {
 
 /// Hears of jobs that somebody wants cancelled. What is missed while the line is down comes with the next extend.
 pub struct CancelListener {
-    stream: PubSubStream,
-    /// The subscription lives as long as its sink.
-    _sink: PubSubSink,
+    subscription: Subscription,
 }
 
 impl CancelListener {
+    /// # Errors
+    /// [`Error::Redis`] when Redis does not answer in time.
     pub async fn subscribe(connection: &Connection, queues: &[QueueName]) -> Result<Self, Error> {
-        let (mut sink, stream) = connection.pubsub().await?.split();
-        for queue in queues {
-            sink.subscribe(connection.namespace().queue(queue).get(Key::CancelChannel)).await?;
-        }
-        Ok(Self { stream, _sink: sink })
+        let namespace = connection.namespace();
+        let channels: Vec<String> = queues.iter().map(|queue| namespace.queue(queue).get(Key::CancelChannel).to_owned()).collect();
+        Ok(Self { subscription: Subscription::begin(connection, &channels).await? })
     }
 
-    /// The next id; `None` when the line broke.
+    /// The next id; `None` when the line broke or fell silent.
     pub async fn next(&mut self) -> Option<JobId> {
         loop {
-            let message = self.stream.next().await?;
+            let message = self.subscription.next().await?;
             if let Some(id) = message.get_payload::<String>().ok().and_then(|text| JobId::parse(&text).ok()) {
                 return Some(id);
             }
@@ -88,21 +99,18 @@ impl CancelListener {
 
 /// Hears of one job's end.
 pub(crate) struct EndListener {
-    stream: PubSubStream,
-    _sink: PubSubSink,
+    subscription: Subscription,
 }
 
 impl EndListener {
     pub(crate) async fn subscribe(connection: &Connection, channel: &str) -> Result<Self, Error> {
-        let (mut sink, stream) = connection.pubsub().await?.split();
-        sink.subscribe(channel).await?;
-        Ok(Self { stream, _sink: sink })
+        Ok(Self { subscription: Subscription::begin(connection, &[channel.to_owned()]).await? })
     }
 
-    /// The outcome of that job; `None` when the line broke.
+    /// The outcome of that job; `None` when the line broke or fell silent.
     pub(crate) async fn outcome_of(&mut self, id: &JobId) -> Option<Outcome> {
         loop {
-            let text = self.stream.next().await?.get_payload::<String>().ok()?;
+            let text = self.subscription.next().await?.get_payload::<String>().ok()?;
             if let Some((ended, outcome)) = text.split_once('\n')
                 && ended == id.as_str()
             {
@@ -110,4 +118,41 @@ impl EndListener {
             }
         }
     }
+}
+
+/// A connection that only listens. As nothing need ever come on it, it is asked now and then whether it still lives.
+struct Subscription {
+    stream: PubSubStream,
+    /// The subscription lives as long as its sink.
+    sink: PubSubSink,
+    given_up: CancellationToken,
+    response_timeout: Duration,
+}
+
+impl Subscription {
+    async fn begin(connection: &Connection, channels: &[String]) -> Result<Self, Error> {
+        let given_up = connection.given_up().await?;
+        let response_timeout = connection.response_timeout();
+        let (mut sink, stream) = connection.pubsub().await?.split();
+        tokio::time::timeout(response_timeout, sink.subscribe(channels)).await.map_err(|_| silent())??;
+        Ok(Self { stream, sink, given_up, response_timeout })
+    }
+
+    /// The next message; `None` when the line broke, fell silent, or may lead to a server that is no longer the master.
+    async fn next(&mut self) -> Option<Msg> {
+        loop {
+            tokio::select! {
+                message = self.stream.next() => return message,
+                () = self.given_up.cancelled() => return None,
+                () = tokio::time::sleep(PROOF_OF_LIFE) => {
+                    let pong = self.sink.ping::<Value>();
+                    tokio::time::timeout(self.response_timeout, pong).await.ok()?.ok()?;
+                }
+            }
+        }
+    }
+}
+
+fn silent() -> RedisError {
+    std::io::Error::from(std::io::ErrorKind::TimedOut).into()
 }

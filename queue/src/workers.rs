@@ -1,8 +1,13 @@
 //! Which workers are alive.
 
+use std::sync::LazyLock;
+
+use redis::Script;
 use serde::{Deserialize, Serialize};
 
 use crate::{Connection, Error, Millis, WorkerId};
+
+static ANNOUNCE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../lua/announce.lua")));
 
 /// A worker's card, renewed with every heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,19 +45,14 @@ impl Workers {
         let namespace = self.connection.namespace();
         let json = serde_json::to_string(card).expect("a card has only text keys");
         let oldest = card.seen_at.saturating_sub(ttl_ms.max(60_000) * 10);
-        // One command a key, as these keys live in different cluster slots. The queues are told each time: Redis may have been emptied.
-        redis::cmd("SADD").arg(namespace.queues()).arg(&card.queues).exec_async(&mut self.connection.shared()).await?;
-        redis::cmd("SET")
-            .arg(namespace.worker(card.id.as_str()))
-            .arg(json)
-            .arg("PX")
-            .arg(ttl_ms)
-            .exec_async(&mut self.connection.shared())
-            .await?;
-        let mut index = redis::pipe();
-        index.zadd(namespace.workers(), card.id.as_str(), card.seen_at).ignore();
-        index.cmd("ZREMRANGEBYSCORE").arg(namespace.workers()).arg("-inf").arg(oldest).ignore();
-        index.exec_async(&mut self.connection.shared()).await?;
+        let mut shared = self.connection.shared();
+        // One command a key, as these keys live in different cluster slots. The card first: it says what is wrong, also when Redis takes
+        // nothing else. The queues are told each time: Redis may have been emptied.
+        ANNOUNCE.key(namespace.worker(card.id.as_str())).arg(json).arg(ttl_ms).invoke_async::<()>(&mut shared).await?;
+        redis::cmd("SADD").arg(namespace.queues()).arg(&card.queues).exec_async(&mut shared).await?;
+        redis::cmd("ZADD").arg(namespace.workers()).arg(card.seen_at).arg(card.id.as_str()).exec_async(&mut shared).await?;
+        // Only a worker that could enter itself removes others: while Redis is out of memory everybody stays.
+        redis::cmd("ZREMRANGEBYSCORE").arg(namespace.workers()).arg("-inf").arg(oldest).exec_async(&mut shared).await?;
         Ok(())
     }
 

@@ -53,16 +53,22 @@ impl Presence {
 
     pub(crate) async fn run(mut self, end: CancellationToken) {
         let mut changes = self.trouble.watch();
+        // `None` also when what is on the card could not be written.
         let mut written_at: Option<Instant> = None;
         loop {
             let changed = self.refresh();
             if changed || written_at.is_none_or(|at| at.elapsed() >= EVERY) {
                 self.card.seen_at = wall_clock_ms();
-                match self.workers.announce(&self.card, 3 * EVERY.as_millis() as u64).await {
-                    Ok(()) => self.trouble.ends(DUTY),
-                    Err(error) => self.trouble.begins(DUTY, error),
-                }
-                written_at = Some(Instant::now());
+                written_at = match self.workers.announce(&self.card, 3 * EVERY.as_millis() as u64).await {
+                    Ok(()) => {
+                        self.trouble.ends(DUTY);
+                        Some(Instant::now())
+                    }
+                    Err(error) => {
+                        self.trouble.begins(DUTY, error);
+                        None
+                    }
+                };
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK_EVERY) => {}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use celeriac_queue::{Consumer, Error};
 use tokio_util::sync::CancellationToken;
 
+use crate::patience::pause_after;
 use crate::trouble::Trouble;
 
 const EVERY: Duration = Duration::from_secs(30);
@@ -20,18 +21,26 @@ pub(crate) struct Pruner {
 
 impl Pruner {
     pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut failures = 0;
         loop {
+            // Once it has failed it is tried sooner, so that the trouble it shows does not outlive its cause for long.
+            let pause = if failures == 0 { EVERY } else { pause_after(failures) };
             tokio::select! {
-                () = tokio::time::sleep(EVERY) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = stop.cancelled() => return,
             }
             match self.run_once().await {
-                Ok(0) => self.trouble.ends(DUTY),
                 Ok(dropped) => {
+                    failures = 0;
                     self.trouble.ends(DUTY);
-                    tracing::debug!(dropped, "records of ended jobs were pruned");
+                    if dropped > 0 {
+                        tracing::debug!(dropped, "records of ended jobs were pruned");
+                    }
                 }
-                Err(error) => self.trouble.begins(DUTY, error),
+                Err(error) => {
+                    failures += 1;
+                    self.trouble.begins(DUTY, error);
+                }
             }
         }
     }

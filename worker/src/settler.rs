@@ -68,7 +68,7 @@ impl Settler {
                     request.runs.iter().zip(settled).for_each(|(run, settled)| tell(run, settled, failures));
                     return;
                 }
-                Err(error) if !is_outage(&error) && begun.elapsed() > request.consumer.config().lease => {
+                Err(error) if !error.is_outage() && begun.elapsed() > request.consumer.config().lease => {
                     for run in &request.runs {
                         let id = &run.lease.id;
                         tracing::error!(job.id = %id, %error, "the job could not be settled; it is delivered again when its lease runs out");
@@ -173,17 +173,5 @@ fn tell(run: &Run, settled: Settled, failures: u32) {
         Settled::LeaseLost => {
             tracing::warn!(job.id = %id, job.name = name, "its lease was lost before it was settled; nothing was changed, another worker has it");
         }
-    }
-}
-
-/// Whether Redis could not be reached or is not itself (starting, failing over, out of memory), as opposed to having refused this request.
-fn is_outage(error: &Error) -> bool {
-    const NOT_ITSELF: [&str; 8] = ["LOADING", "MASTERDOWN", "READONLY", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "BUSY", "OOM"];
-    match error {
-        Error::Redis(error) => {
-            let unreachable = error.is_io_error() || error.is_timeout() || error.is_connection_dropped() || error.is_connection_refusal();
-            unreachable || error.code().is_some_and(|code| NOT_ITSELF.contains(&code))
-        }
-        _ => false,
     }
 }

@@ -12,6 +12,9 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::patience::pause_after;
 use crate::trouble::Trouble;
 
+/// Once a wait has failed, a wait this short shows whether waiting works again: so trouble does not outlive its cause, whether or not the
+/// fetcher has room and asks.
+const PROOF: Duration = Duration::from_millis(10);
 /// One blocking wait. Its end tells a living line from a dead one, nothing more: due moments have their own timer.
 const LONGEST: Duration = Duration::from_secs(20);
 const DUTY: &str = "waiting for work";
@@ -81,23 +84,41 @@ impl Waking {
 }
 
 async fn listen(mut waker: Waker, mut asked: mpsc::Receiver<()>, answer: mpsc::Sender<Heard>, trouble: Trouble) {
-    let mut failures = 0;
     while asked.recv().await.is_some() {
-        let heard = match waker.wait(LONGEST).await {
+        let waited = waker.wait(LONGEST).await;
+        let heard = match &waited {
+            Ok(true) => Heard::Token,
+            Ok(false) => Heard::Nothing,
+            Err(_) => Heard::LineBroken,
+        };
+        if answer.send(heard).await.is_err() {
+            return;
+        }
+        if let Err(error) = waited {
+            trouble.begins(DUTY, error);
+            mend(&mut waker, &trouble).await;
+        }
+    }
+}
+
+/// Tries until waiting works.
+async fn mend(waker: &mut Waker, trouble: &Trouble) {
+    let mut failures = 1;
+    loop {
+        tokio::time::sleep(pause_after(failures)).await;
+        match waker.wait(PROOF).await {
             Ok(got_token) => {
-                failures = 0;
                 trouble.ends(DUTY);
-                if got_token { Heard::Token } else { Heard::Nothing }
+                if got_token {
+                    // Should this fail, the fetchers' own timers find the work a little later.
+                    let _ = waker.pass_on().await;
+                }
+                return;
             }
             Err(error) => {
                 failures += 1;
                 trouble.begins(DUTY, error);
-                tokio::time::sleep(pause_after(failures)).await;
-                Heard::LineBroken
             }
-        };
-        if answer.send(heard).await.is_err() {
-            return;
         }
     }
 }

@@ -15,6 +15,8 @@ async fn waiting(queue: &TestQueue, longest: Duration) -> tokio::task::JoinHandl
     config.namespace = Namespace::parse(queue.connection.namespace().as_str()).unwrap();
     let client = Client::new(Connection::open(&config).await.unwrap());
     let name = queue.name.clone();
+    // The note of whoever waited before, or this one's would not be told from it.
+    let _: u64 = queue.raw("SREM", "waited", &["a"]).await;
     let handle = tokio::spawn(async move { client.wait(&name, &job("a"), longest).await });
     eventually("the queue knows that somebody waits", async || queue.snapshot().await.set("waited").contains("a")).await;
     handle
