@@ -1,14 +1,13 @@
---[[ claim: one round trip for a whole batch. Recovers lost jobs, promotes due ones, then leases up to `credit` ready jobs by priority.
-     Called by Consumer::claim. Joined: keys, touch, end, attempts, recover, promote.
+--[[ claim: one round trip for a whole batch. Recovers lost jobs, promotes due ones, then leases up to `credit` ready jobs by turns.
+     Called by Consumer::claim. Joined: keys, touch, lanes, freed, unique, end, attempts, recover, promote, limits, turns.
      ARGV[1] credit (free slots)   ARGV[2] token of this delivery   ARGV[3] lease, ms   ARGV[4] losses until a job is poison
-     ARGV[5] notices wanted        ARGV[6] notice lease, ms
+     ARGV[5] notices wanted        ARGV[6] notice lease, ms         ARGV[7] 1 when the worker holds no job at all
      Returns  { now, ms until the next due moment or -1, 1 when ready work is left, pause JSON or '',
-                { id, envelope, tries, … }, { id, envelope, outcome, … } }
+                { id, envelope, tries, … }, { id, envelope, outcome, … },
+                0, or 1 when the one job is to run alone, or 2 when the worker is to take nothing until it has no job }
      Retry-safe: what a lost reply leased comes back when its lease runs out. ]]
 local credit, token, lease_ms, losses_max = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local notices_max, notice_ms = tonumber(ARGV[5]), tonumber(ARGV[6])
--- Cancelled jobs that one claim steps over, at most: whoever cancels a hundred thousand must not make Redis stand still.
-local GHOSTS_MAX = 1000
+local notices_max, notice_ms, idle = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7] == '1'
 
 -- The first write of this script is an HSET, which Redis refuses when it is out of memory (after a first write it refuses nothing more):
 -- so no job is claimed that could not be leased.
@@ -22,7 +21,8 @@ local function falls_due(moment)
   if moment and (not next_due or moment < next_due) then next_due = moment end
 end
 
-local paused = call('HGET', meta, 'paused') or ''
+local paused, rich = unpack(call('HMGET', meta, 'paused', 'rich'))
+paused = paused or ''
 if paused ~= '' then
   local resume_at = cjson.decode(paused).resume_at
   if type(resume_at) == 'number' and resume_at <= now then
@@ -33,22 +33,14 @@ if paused ~= '' then
   end
 end
 
-local claimed = {}
-if paused == '' and credit > 0 then
-  local haunted, stepped_over = call('EXISTS', ghosts) == 1, 0
-  for priority = 0, 9 do
-    while #claimed < credit and stepped_over < GHOSTS_MAX do
-      local ids = call('LPOP', ready[priority], credit - #claimed)
-      if not ids or #ids == 0 then break end
-      for _, id in ipairs(ids) do
-        if haunted and call('SREM', ghosts, priority .. ':' .. id) == 1 then
-          stepped_over = stepped_over + 1
-        else
-          claimed[#claimed + 1] = id
-        end
-      end
-    end
-  end
+local claimed, more, alone = {}, false, 0
+if paused ~= '' then
+  -- Nothing is handed out.
+elseif rich then
+  claimed, more, alone = take_turns(credit, idle, string.match(token, '^(.*):'), lease_ms, falls_due)
+else
+  claimed = take_in_order(credit)
+  more = call('EXISTS', ready[DEFAULT_PRIORITY]) == 1
 end
 
 local deliveries = {}
@@ -71,6 +63,9 @@ if #claimed > 0 then
     call('ZADD', running, unpack(expiries))
     call('HSET', leases, unpack(owners))
   end
+  for id, extra in pairs(extras_of(claimed)) do
+    if extra.unique then let_go(id, extra.unique, false) end
+  end
 end
 
 local terminal = {}
@@ -84,11 +79,7 @@ if notices_max > 0 and call('EXISTS', notices) == 1 then
 end
 
 -- Whoever takes a wake token and leaves work behind passes it on.
-local left = 0
-if paused == '' and call('EXISTS', ready[0], unpack(ready)) > 0 then
-  left = 1
-  wake_one()
-end
+if more then wake_one() end
 
 local function first(set)
   return tonumber(call('ZRANGE', set, 0, 0, 'WITHSCORES')[2])
@@ -100,4 +91,4 @@ falls_due(expires)
 -- While jobs run, an idle worker looks in as often as a busy one extends: or a dead worker's silence would look like an outage.
 if expires then falls_due(now + math.ceil(lease_ms / 3)) end
 local due_in = next_due and math.max(next_due - now, 0) or -1
-return { now, due_in, left, paused, deliveries, terminal }
+return { now, due_in, more and 1 or 0, paused, deliveries, terminal, alone }

@@ -1,4 +1,5 @@
---[[ complete: move jobs from running to finished. Called by Consumer::complete, at most 500 jobs a call. Joined: keys, drop.
+--[[ complete: move jobs from running to finished. Called by Consumer::complete, at most 500 jobs a call. Joined: keys,
+     lanes, freed, unique, drop.
      ARGV[1] finished records kept at most, then five values a job:
              id, token, keep the record for (ms, 0 = do not), remember the id for (ms, 0 = do not), outcome JSON
      Returns  per job: 1 finished | -1 missing | -2 lease held by another worker
@@ -44,6 +45,9 @@ if call('EXISTS', waited) == 1 then
     if replies[i] == 1 and call('SREM', waited, id) == 1 then call('PUBLISH', ended_channel, id .. '\n' .. ARGV[2 + (i - 1) * 5 + 4]) end
   end
 end
+for id, extra in pairs(freed(won)) do
+  if extra.unique then let_go(id, extra.unique, true) end
+end
 local histories = {}
 if call('EXISTS', tries) == 1 then
   local tried = call('HMGET', tries, unpack(won))
@@ -57,6 +61,7 @@ if call('EXISTS', cancels) == 1 then call('HDEL', cancels, unpack(won)) end
 if #gone > 0 then
   call('HDEL', jobs, unpack(gone))
   if call('EXISTS', priorities) == 1 then call('HDEL', priorities, unpack(gone)) end
+  if call('EXISTS', extras) == 1 then call('HDEL', extras, unpack(gone)) end
   for _, id in ipairs(gone) do
     if histories[id] then call('UNLINK', histories[id]) end
   end

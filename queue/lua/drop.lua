@@ -23,6 +23,7 @@ local function drop(set, ids, score)
     call('HDEL', jobs, unpack(going))
     call('HDEL', outcomes, unpack(going))
     call('HDEL', priorities, unpack(going))
+    call('HDEL', extras, unpack(going))
     call('UNLINK', unpack(histories))
   end
   return #going

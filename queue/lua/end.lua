@@ -1,4 +1,4 @@
---[[ end (fragment): what every terminal move shares. Needs keys.lua. ]]
+--[[ end (fragment): what every terminal move shares. Needs keys, lanes, unique. ]]
 
 -- The records of cancelled and expired jobs are kept for a day.
 local KEEP_ENDED_MS = 86400000
@@ -17,6 +17,8 @@ local function close(id, outcome)
   call('HDEL', tries, id)
   call('HDEL', progress, id)
   call('HDEL', cancels, id)
+  local extra = extra_of(id)
+  if extra and extra.unique then let_go(id, extra.unique, true) end
   if call('SREM', waited, id) == 1 then call('PUBLISH', ended_channel, id .. '\n' .. outcome) end
 end
 

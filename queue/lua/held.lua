@@ -1,4 +1,4 @@
---[[ held (fragment): the lease check of every settling move. Needs keys.lua.
+--[[ held (fragment): the lease check of every settling move. Needs keys, lanes, freed.
      A worker that lost its lease finds another token, or none, and changes nothing. ]]
 local HELD, MISSING, LOST = 1, -1, -2
 local function held(id, token)
@@ -10,4 +10,5 @@ end
 local function unlease(id)
   call('HDEL', leases, id)
   call('ZREM', running, id)
+  freed({ id })
 end

@@ -1,4 +1,4 @@
---[[ recover (fragment of claim): jobs whose lease ran out go back to the head of their list, or are buried as poison. Needs keys,
+--[[ recover (fragment of claim): jobs whose lease ran out become suspects, or are buried as poison. Needs keys, lanes, freed,
      end, attempts. What a lease is worth after an outage is for touch.lua to say, which comes before. ]]
 local RECOVER_MAX = 100
 
@@ -10,6 +10,7 @@ end
 local function recover(losses_max)
   local lost = call('ZRANGEBYSCORE', running, '-inf', now, 'LIMIT', 0, RECOVER_MAX)
   -- The last one goes to the head first, so that they come out in the order they came in.
+  local suspected = {}
   for i = #lost, 1, -1 do
     local id = lost[i]
     -- A token is the worker's id and the delivery's random part.
@@ -23,8 +24,11 @@ local function recover(losses_max)
       if losses >= losses_max then
         bury(id, lost_outcome(losses))
       else
-        call('LPUSH', ready[priority_of(id)], id)
+        suspected[#suspected + 1] = id
       end
     end
   end
+  if #lost > 0 then freed(lost) end
+  -- Whether it was this one that took its worker down is not known: it is run alone from now on, so that no other is charged for it.
+  if #suspected > 0 then line_up(describe(suspected), 'LPUSH') end
 end

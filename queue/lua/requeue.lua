@@ -1,4 +1,5 @@
---[[ requeue: an ended job runs again from its first attempt, without the deadline it may have had. Called by Client::requeue. Joined: keys.
+--[[ requeue: an ended job runs again from its first attempt, without the deadline it may have had. Called by Client::requeue.
+     Joined: keys, lanes, unique.
      ARGV[1] id
      Returns  1 ready | 0 it has not ended | -1 missing
      Retry-safe: yes, a second call returns 0. ]]
@@ -17,7 +18,10 @@ if deadlines > 0 then call('HSET', jobs, id, lasting .. payload) end
 -- Complete looks for a history only where there are tries.
 if call('EXISTS', history .. ':' .. id) == 1 then call('HSET', tries, id, '0 0 0') end
 -- A ghost of it that still stands in the list stays a ghost; claim finds it first.
-call('RPUSH', ready[priority_of(id)], id)
+line_up(describe({ id }), 'RPUSH')
+-- Another job may have its unique key by now: then it runs without.
+local extra = extra_of(id)
+if extra and extra.unique and not holder_of(extra.unique.key) then take_hold(id, extra.unique) end
 call('HINCRBY', stats, 'requeued', 1)
 wake_one()
 return 1

@@ -7,9 +7,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::consumer::BATCH_MAX;
 use crate::ids::check_job_name;
 use crate::keys::{Key, QueueKeys};
+use crate::limits::check_key;
 use crate::scripts::{self, CancelReply, NewJob, Put, RequeueReply, WaitReply};
+use crate::unique::RawUnique;
 use crate::wait::EndListener;
-use crate::{Connection, Envelope, Error, Job, JobId, Millis, Origin, Outcome, PAYLOAD_BYTES_MAX, Policy, QueueName, RedisConfig, State};
+use crate::{
+    Connection, Envelope, Error, Job, JobId, Limits, Millis, Origin, Outcome, PAYLOAD_BYTES_MAX, Policy, QueueName, RedisConfig, State, Unique,
+};
 
 /// How long an id chosen by the caller is remembered after the job's end.
 const REMEMBER: Duration = Duration::from_secs(24 * 3600);
@@ -37,6 +41,12 @@ pub struct EnqueueOptions {
     /// Not started by then, ms since the epoch: dropped unrun.
     pub expires_at: Option<Millis>,
     pub max_attempts: Option<u32>,
+    /// Whose work it is (a tenant, an account): jobs of different keys share the queue fairly, and limits hold for each. 1 to 200 visible
+    /// ASCII characters.
+    pub key: Option<String>,
+    /// What it costs of a rate limit and of its key's fair share; 1 unless said, at most 1,000,000,000.
+    pub units: Option<u32>,
+    pub unique: Option<Unique>,
     /// Keep the record of the end for so long.
     pub keep: Option<Duration>,
     pub origin: Origin,
@@ -47,12 +57,15 @@ pub struct EnqueueOptions {
 /// The answer to an enqueue.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Enqueued {
+    /// Of a duplicate: the job that was there before.
     pub id: JobId,
     pub queue: QueueName,
     /// Ready, or scheduled when it is due later. Says nothing of a duplicate, which may have ended.
     pub state: State,
-    /// True: that id was known, nothing was enqueued.
+    /// True: that id was known or the unique key taken, nothing was enqueued.
     pub duplicate: bool,
+    /// True: the duplicate was still waiting and has taken over these arguments.
+    pub replaced: bool,
 }
 
 /// What a cancellation did.
@@ -142,13 +155,7 @@ impl Client {
         }
         self.announce(queue).await?;
         let replies = scripts::enqueue(&self.connection, &self.keys(queue), &new_jobs).await?;
-        let answers = ids.iter().zip(replies).map(|(id, put)| Enqueued {
-            id: id.clone(),
-            queue: queue.clone(),
-            state: if put == Put::Scheduled { State::Scheduled } else { State::Ready },
-            duplicate: put == Put::Known,
-        });
-        Ok(answers.collect())
+        Ok(ids.into_iter().zip(replies).map(|(id, put)| enqueued(id, queue, put)).collect())
     }
 
     /// Waits for a job's end and returns how it ended. Returns as soon as it ends; no polling.
@@ -231,6 +238,16 @@ impl Client {
         Ok(removed == 1)
     }
 
+    /// Replaces a queue's limits; empty ones lift them. They hold from the next claim on, in every worker.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`] when they would let nothing pass.
+    pub async fn set_limits(&self, queue: &QueueName, limits: &Limits) -> Result<(), Error> {
+        let fields = limits.to_fields()?;
+        self.announce(queue).await?;
+        scripts::set_limits(&self.connection, &self.keys(queue), &fields).await
+    }
+
     pub(crate) async fn set_progress(&self, queue: &QueueName, id: &JobId, percent: f32, message: &str) -> Result<(), Error> {
         let message: String = message.chars().take(200).collect();
         let json = serde_json::json!({ "percent": percent, "message": message }).to_string();
@@ -254,6 +271,51 @@ impl Client {
     }
 }
 
+fn enqueued(id: JobId, queue: &QueueName, put: Put) -> Enqueued {
+    let fresh = Enqueued { id, queue: queue.clone(), state: State::Ready, duplicate: false, replaced: false };
+    match put {
+        Put::Ready => fresh,
+        Put::Scheduled => Enqueued { state: State::Scheduled, ..fresh },
+        Put::Known => Enqueued { duplicate: true, ..fresh },
+        Put::Held(holder) => Enqueued { id: holder, duplicate: true, ..fresh },
+        Put::Replaced(holder) => Enqueued { id: holder, duplicate: true, replaced: true, ..fresh },
+    }
+}
+
+/// What only some jobs have, as the scripts read it.
+#[derive(Default, serde::Serialize)]
+struct Extra {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    units: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unique: Option<RawUnique>,
+}
+
+impl Extra {
+    /// Empty when the job has nothing of it.
+    fn of(name: &str, payload: &[u8], options: &EnqueueOptions) -> Result<String, Error> {
+        if options.key.is_none() && options.units.is_none() && options.unique.is_none() {
+            return Ok(String::new());
+        }
+        if let Some(key) = &options.key {
+            check_key(key)?;
+        }
+        if let Some(units) = options.units
+            && !(1..=UNITS_MAX).contains(&units)
+        {
+            return Err(Error::invalid_name("number of units", &units.to_string(), "1 to 1,000,000,000"));
+        }
+        let unique = options.unique.as_ref().map(|unique| unique.to_raw(name, payload)).transpose()?;
+        let extra = Self { key: options.key.clone(), units: options.units, unique };
+        Ok(serde_json::to_string(&extra).expect("only text keys"))
+    }
+}
+
+/// Beyond this, virtual times would lose their last digits.
+const UNITS_MAX: u32 = 1_000_000_000;
+
 fn new_job<'a>(
     id: &'a JobId,
     name: String,
@@ -270,6 +332,7 @@ fn new_job<'a>(
     if payload.len() > PAYLOAD_BYTES_MAX {
         return Err(Error::PayloadTooLarge { job: name, bytes: payload.len(), max: PAYLOAD_BYTES_MAX });
     }
+    let extra = Extra::of(&name, &payload, &options)?;
     let mut envelope = Envelope::new(name, payload, now);
     envelope.origin = options.origin;
     envelope.expires_at = options.expires_at;
@@ -284,6 +347,7 @@ fn new_job<'a>(
         priority,
         due: options.at.unwrap_or(0),
         delay_ms: options.delay.map_or(0, |delay| delay.as_millis() as u64),
+        extra,
     })
 }
 

@@ -6,7 +6,7 @@ use rand::RngExt;
 
 use crate::client::wall_clock_ms;
 use crate::keys::QueueKeys;
-use crate::scripts::{self, ClaimArgs, Completion, Held, PruneArgs};
+use crate::scripts::{self, ClaimArgs, Company, Completion, Held, PruneArgs};
 use crate::{Attempt, Client, Connection, Envelope, Error, JobId, Millis, Outcome, QueueName, State, Tries, WorkerId};
 
 /// Jobs that one script takes: what it unpacks stays far below the 7,999 values of Lua's stack.
@@ -78,6 +78,7 @@ pub struct Claim {
     /// More ready work than the credit covered.
     pub work_left: bool,
     pub paused: bool,
+    pub company: Company,
 }
 
 /// What became of a settling move.
@@ -137,11 +138,24 @@ impl Consumer {
         Client::new(self.connection.clone())
     }
 
-    /// Claims up to `credit` jobs and up to `notices_max` notices in one round trip; never more than 500 of either.
+    /// Claims up to `credit` jobs and up to `notices_max` notices in one round trip; never more than 500 of either. For a worker that
+    /// holds other jobs: it is given none that is to run alone.
     ///
     /// # Errors
     /// [`Error::Redis`]: whatever Redis may have leased to this call comes back when that lease runs out.
     pub async fn claim(&self, credit: usize, notices_max: usize) -> Result<Claim, Error> {
+        self.claim_for(false, credit, notices_max).await
+    }
+
+    /// As [`Consumer::claim`], for a worker that holds no job of any queue: see [`Claim::company`].
+    ///
+    /// # Errors
+    /// As [`Consumer::claim`].
+    pub async fn claim_when_idle(&self, credit: usize, notices_max: usize) -> Result<Claim, Error> {
+        self.claim_for(true, credit, notices_max).await
+    }
+
+    async fn claim_for(&self, idle: bool, credit: usize, notices_max: usize) -> Result<Claim, Error> {
         let token = format!("{}:{:016x}", self.worker, rand::rng().random::<u64>());
         let notice_ms = NOTICE_LEASE.as_millis() as u64;
         let args = ClaimArgs {
@@ -151,6 +165,7 @@ impl Consumer {
             losses_max: self.config.losses_max,
             notices_max: notices_max.min(BATCH_MAX),
             notice_ms,
+            idle,
         };
         let raw = scripts::claim(&self.connection, &self.keys, args).await?;
         let deliveries = raw.jobs.into_iter().filter_map(|(id, bytes, tries)| {
@@ -179,6 +194,7 @@ impl Consumer {
             next_due: raw.next_due_ms.map(Duration::from_millis),
             work_left: raw.work_left,
             paused: raw.paused.is_some(),
+            company: raw.company,
         })
     }
 

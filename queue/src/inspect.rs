@@ -10,8 +10,10 @@ use crate::{Attempt, Connection, Envelope, Error, JobId, Millis, Outcome, QueueN
 
 /// A list never shows more than this many jobs at once.
 const LIST_MAX: usize = 1_000;
-/// How far behind cancelled jobs a ready list is looked at.
+/// How far behind cancelled jobs a lane is looked at.
 const GHOSTS_MAX: usize = 100;
+/// Lanes of one priority that are looked at.
+const LANES_MAX: usize = 1_000;
 
 /// One queue at a glance.
 #[derive(Debug, Clone, Serialize)]
@@ -40,6 +42,8 @@ pub struct JobView {
     /// The job's wire name; absent when its envelope cannot be read.
     pub name: Option<String>,
     pub priority: u8,
+    /// Whose work it is, if it said so.
+    pub key: Option<String>,
     pub enqueued_at: Option<Millis>,
     /// Scheduled: due; running: lease expiry.
     pub until: Option<Millis>,
@@ -65,6 +69,10 @@ impl Inspector {
         Self { connection }
     }
 
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     /// Every queue that was ever enqueued to, by name.
     pub async fn queue_names(&self) -> Result<Vec<QueueName>, Error> {
         let names: Vec<String> =
@@ -86,16 +94,12 @@ impl Inspector {
         let keys = self.connection.namespace().queue(name);
         let mut pipe = redis::pipe();
         pipe.zcard(keys.get(Key::Scheduled)).zcard(keys.get(Key::Running)).zcard(keys.get(Key::Finished)).zcard(keys.get(Key::Dead));
-        pipe.zcard(keys.get(Key::Notices)).scard(keys.get(Key::Ghosts)).hget(keys.get(Key::Meta), "paused").hgetall(keys.get(Key::Stats));
+        pipe.zcard(keys.get(Key::Notices)).hlen(keys.get(Key::Jobs)).hget(keys.get(Key::Meta), "paused").hgetall(keys.get(Key::Stats));
         type Counts = (u64, u64, u64, u64, u64, u64, Option<String>, BTreeMap<String, u64>);
-        let (scheduled, running, finished, dead, notices, ghosts, paused, moves): Counts =
-            pipe.query_async(&mut self.connection.shared()).await?;
-        let mut lists = redis::pipe();
-        for list in keys.ready() {
-            lists.llen(list);
-        }
-        let lengths: Vec<u64> = lists.query_async(&mut self.connection.shared()).await?;
-        let ready = lengths.iter().sum::<u64>().saturating_sub(ghosts);
+        let (scheduled, running, finished, dead, notices, jobs, paused, moves): Counts =
+            pipe.atomic().query_async(&mut self.connection.shared()).await?;
+        // Every job is in one place; in how many lanes the rest waits does not matter.
+        let ready = jobs.saturating_sub(scheduled + running + finished + dead);
         Ok(QueueView {
             name: name.clone(),
             ready,
@@ -127,7 +131,7 @@ impl Inspector {
         pipe.hget(keys.get(Key::Jobs), name).zscore(keys.get(Key::Scheduled), name).zscore(keys.get(Key::Running), name);
         pipe.hget(keys.get(Key::Leases), name).hget(keys.get(Key::Tries), name).hget(keys.get(Key::Priorities), name);
         pipe.hget(keys.get(Key::Outcomes), name).hexists(keys.get(Key::Cancels), name).hget(keys.get(Key::Progress), name);
-        pipe.lrange(keys.history_of(id), 0, -1);
+        pipe.lrange(keys.history_of(id), 0, -1).hget(keys.get(Key::Extras), name);
         type Parts = (
             Option<Vec<u8>>,
             Option<f64>,
@@ -139,9 +143,10 @@ impl Inspector {
             bool,
             Option<String>,
             Vec<String>,
+            Option<String>,
         );
         let parts: Parts = pipe.atomic().query_async(&mut self.connection.shared()).await?;
-        let (bytes, due, lease, token, tries, priority, outcome, cancel_asked, progress, history) = parts;
+        let (bytes, due, lease, token, tries, priority, outcome, cancel_asked, progress, history, extra) = parts;
         let outcome: Option<Outcome> = outcome.and_then(|json| serde_json::from_str(&json).ok());
         if bytes.is_none() && outcome.is_none() {
             return Err(Error::NoSuchJob { queue: queue.clone(), id: id.clone() });
@@ -159,6 +164,7 @@ impl Inspector {
             state,
             name: envelope.as_ref().map(|envelope| envelope.job.clone()),
             priority: priority.unwrap_or(crate::Policy::DEFAULT_PRIORITY),
+            key: extra.and_then(|json| key_of(&json)),
             enqueued_at: envelope.as_ref().map(|envelope| envelope.at),
             until: due.or(lease).map(|ms| ms as Millis),
             // A token is the worker's id and the delivery's random part.
@@ -234,27 +240,42 @@ impl Inspector {
         Ok(views)
     }
 
+    /// Suspects, then by priority; within one the jobs without a key, then key by key.
     async fn ready_ids(&self, queue: &QueueName, limit: usize) -> Result<Vec<String>, Error> {
-        let mut ids = Vec::new();
+        let keys = self.connection.namespace().queue(queue);
+        let mut line = self.connection.shared();
+        let mut ids: Vec<String> = redis::cmd("LRANGE").arg(keys.suspects()).arg(0).arg(limit).query_async(&mut line).await?;
         for priority in 0..10 {
+            if ids.len() >= limit {
+                break;
+            }
+            let ring: Vec<String> = redis::cmd("ZRANGE").arg(keys.ring(priority)).arg(0).arg(LANES_MAX).query_async(&mut line).await?;
+            let unkeyed = format!("{priority}@");
+            for lane in std::iter::once(&unkeyed).chain(ring.iter().filter(|lane| **lane != unkeyed)) {
+                if ids.len() < limit {
+                    ids.extend(self.living(queue, lane, limit + GHOSTS_MAX).await?);
+                }
+            }
+        }
+        let resting: Vec<String> = redis::cmd("ZRANGE").arg(keys.resting()).arg(0).arg(LANES_MAX).query_async(&mut line).await?;
+        for lane in resting {
             if ids.len() < limit {
-                ids.extend(self.living(queue, priority, limit + GHOSTS_MAX).await?);
+                ids.extend(self.living(queue, &lane, limit + GHOSTS_MAX).await?);
             }
         }
         ids.truncate(limit);
         Ok(ids)
     }
 
-    /// The first ids of a ready list, without the ghosts of cancelled jobs that still stand in it.
-    async fn living(&self, queue: &QueueName, priority: usize, limit: usize) -> Result<Vec<String>, Error> {
+    /// The first ids of a lane, without the ghosts of cancelled jobs that still stand in it.
+    async fn living(&self, queue: &QueueName, lane: &str, limit: usize) -> Result<Vec<String>, Error> {
         let keys = self.connection.namespace().queue(queue);
-        let list = &keys.ready()[priority];
-        let mut ids: Vec<String> = redis::cmd("LRANGE").arg(list).arg(0).arg(limit - 1).query_async(&mut self.connection.shared()).await?;
+        let mut ids: Vec<String> = redis::cmd("LRANGE").arg(keys.lane(lane)).arg(0).arg(limit - 1).query_async(&mut self.connection.shared()).await?;
         if ids.is_empty() {
             return Ok(ids);
         }
         let mut members = redis::cmd("SMISMEMBER");
-        members.arg(keys.get(Key::Ghosts)).arg(ids.iter().map(|id| format!("{priority}:{id}")).collect::<Vec<_>>());
+        members.arg(keys.get(Key::Ghosts)).arg(ids.iter().map(|id| format!("{lane} {id}")).collect::<Vec<_>>());
         let ghosts: Vec<bool> = members.query_async(&mut self.connection.shared()).await?;
         // Of an id that stands there twice the first is the ghost.
         let mut seen = HashSet::new();
@@ -274,4 +295,8 @@ impl Inspector {
         }
         Ok(command.query_async(&mut self.connection.shared()).await?)
     }
+}
+
+fn key_of(extra: &str) -> Option<String> {
+    serde_json::from_str::<serde_json::Value>(extra).ok()?.get("key")?.as_str().map(str::to_owned)
 }

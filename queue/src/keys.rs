@@ -49,7 +49,8 @@ impl Namespace {
     }
 }
 
-/// The fixed keys of one queue, in the order in which `lua/keys.lua` names them.
+/// The fixed keys of one queue, in the order in which `lua/keys.lua` names them: those of [`Key`], then `…:ready:0` to `…:ready:9` (lists:
+/// ids of the jobs of that priority that have no key).
 #[derive(Debug, Clone)]
 pub(crate) struct QueueKeys {
     all: Arc<[String]>,
@@ -78,7 +79,7 @@ pub(crate) enum Key {
     Outcomes,
     /// `…:notices` (zset: job id → visible at, ms; ended without a handler, on_terminal still to run)
     Notices,
-    /// `…:ghosts` (set: `<priority>:<job id>` of what was cancelled and still stands in that ready list; the first of that id there)
+    /// `…:ghosts` (set: `<lane> <job id>` of what was cancelled and still stands in that lane; the first of that id there)
     Ghosts,
     /// `…:cancels` (hash: running id whose end was asked for → outcome JSON in the words of who asked)
     Cancels,
@@ -90,7 +91,8 @@ pub(crate) enum Key {
     /// `…:seen` (zset: id → remembered until, ms; ids given by the caller, kept for idempotent enqueue)
     #[expect(dead_code, reason = "only the scripts read it; the variants count the places of KEYS")]
     Seen,
-    /// `…:meta` (hash: paused → pause JSON, touched → ms of the last claim or extend)
+    /// `…:meta` (hash: paused → pause JSON, touched → ms of the last claim or extend, rich → set while more than the default ready list
+    /// is in use, passed and turn → of the starvation guard, examiner → the worker that empties itself for a suspect)
     Meta,
     /// `…:stats` (hash: move → count since the queue began)
     Stats,
@@ -102,11 +104,11 @@ pub(crate) enum Key {
     CancelChannel,
     /// `…:ended` (channel: `<job id>\n<outcome JSON>`)
     EndedChannel,
-    /// `…:ready:0` to `…:ready:9` (lists: job ids, one list a priority)
-    Ready0,
+    /// `…:extras` (hash: job id → JSON of its key, units and unique key; only jobs that have one of them)
+    Extras,
 }
 
-const NAMES: [&str; 21] = [
+const NAMES: [&str; 22] = [
     "jobs",
     "scheduled",
     "running",
@@ -128,6 +130,7 @@ const NAMES: [&str; 21] = [
     "history",
     "cancel",
     "ended",
+    "extras",
 ];
 
 impl QueueKeys {
@@ -147,8 +150,44 @@ impl QueueKeys {
         &self.all[key as usize]
     }
 
-    pub(crate) fn ready(&self) -> &[String] {
-        &self.all[Key::Ready0 as usize..]
+
+    /// What stands before every key of this queue.
+    fn stem(&self) -> &str {
+        self.get(Key::Jobs).trim_end_matches("jobs")
+    }
+
+    /// `…:ring:0` to `…:ring:9` (zset: lane that may have its turn → virtual time)
+    pub(crate) fn ring(&self, priority: u8) -> String {
+        format!("{}ring:{priority}", self.stem())
+    }
+
+    /// `…:resting` (zset: lane at a limit → when it may go on, ms; infinite until one of its jobs ends)
+    pub(crate) fn resting(&self) -> String {
+        format!("{}resting", self.stem())
+    }
+
+    /// The list of a lane: `…:lane:<priority>@<key>`, or the ready list of its priority when it has no key.
+    pub(crate) fn lane(&self, lane: &str) -> String {
+        match lane.strip_suffix('@') {
+            Some(priority) => format!("{}ready:{priority}", self.stem()),
+            None => format!("{}lane:{lane}", self.stem()),
+        }
+    }
+
+    /// `…:suspects` (list: ids of jobs whose worker died while it ran them)
+    pub(crate) fn suspects(&self) -> String {
+        format!("{}suspects", self.stem())
+    }
+
+    /// `…:limits` (hash: field of the queue's limits → number)
+    pub(crate) fn limits(&self) -> String {
+        format!("{}limits", self.stem())
+    }
+
+    /// `…:busy` (hash: key → how many of its jobs run). Beside it, for the scripts alone: `…:buckets` (zset: key → when its bucket is full
+    /// again, ms), `…:uniques` (hash: unique key → id of the job that has it), `…:unique_until` (zset: unique key → end of its period, ms).
+    pub(crate) fn busy(&self) -> String {
+        format!("{}busy", self.stem())
     }
 
     /// `…:history:<job id>` (list: attempt JSON, oldest first)
@@ -164,16 +203,16 @@ mod tests {
     #[test]
     fn every_key_of_a_queue_carries_its_tag_and_stands_where_keys_lua_reads_it() {
         let keys = Namespace::default().queue(&QueueName::parse("documents").unwrap());
-        assert_eq!(keys.all().len(), 31);
+        assert_eq!(keys.all().len(), 32);
         assert!(keys.all().iter().all(|key| key.contains(":{documents}:")));
         let named = include_str!("../lua/keys.lua");
-        let places = [(Key::Jobs, "jobs"), (Key::Wake, "wake"), (Key::EndedChannel, "ended_channel"), (Key::Tries, "tries")];
+        let places = [(Key::Jobs, "jobs"), (Key::Wake, "wake"), (Key::EndedChannel, "ended_channel"), (Key::Tries, "tries"), (Key::Extras, "extras")];
         for (key, name) in places {
             let line = named.lines().find(|l| l.starts_with("local") && l.contains(name)).unwrap();
             let (names, values) = line.trim_start_matches("local ").split_once(" = ").unwrap();
             let at = names.split(", ").position(|n| n == name).unwrap();
             assert_eq!(values.split(", ").nth(at).unwrap(), format!("KEYS[{}]", key as usize + 1));
         }
-        assert_eq!(keys.ready()[9], "celeriac:{documents}:ready:9");
+        assert_eq!(keys.all()[NAMES.len() + 9], "celeriac:{documents}:ready:9");
     }
 }

@@ -38,10 +38,13 @@ mod ids;
 mod inspect;
 mod job;
 mod keys;
+mod limits;
 mod line;
 mod registry;
 mod scripts;
+mod shares;
 pub mod state;
+mod unique;
 mod wait;
 mod workers;
 
@@ -56,9 +59,12 @@ pub use ids::{JobId, QueueName, WorkerId};
 pub use inspect::{Inspector, JobView, QueueView};
 pub use job::{Job, JobError, JobResult, Policy};
 pub use keys::Namespace;
+pub use limits::{KeyLimits, Limits, Rate};
 pub use registry::{Handler, Registry};
-pub use scripts::Completion;
+pub use scripts::{Company, Completion};
+pub use shares::KeyView;
 pub use state::{Attempt, Outcome, State, Tries};
+pub use unique::{Conflict, Unique, UniqueScope};
 pub use wait::{CancelListener, Waker};
 pub use workers::{WorkerView, Workers};
 

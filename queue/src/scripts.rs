@@ -14,20 +14,23 @@ macro_rules! script {
     };
 }
 
-static ENQUEUE: LazyLock<Script> = script!("keys", "enqueue");
-static CLAIM: LazyLock<Script> = script!("keys", "touch", "end", "attempts", "recover", "promote", "claim");
+static ENQUEUE: LazyLock<Script> = script!("keys", "lanes", "unique", "enqueue");
+static CLAIM: LazyLock<Script> = script!(
+    "keys", "touch", "lanes", "freed", "unique", "end", "attempts", "recover", "promote", "limits", "turns", "claim"
+);
 static EXTEND: LazyLock<Script> = script!("keys", "touch", "extend");
-static COMPLETE: LazyLock<Script> = script!("keys", "drop", "complete");
-static RETRY: LazyLock<Script> = script!("keys", "end", "attempts", "held", "retry");
-static SNOOZE: LazyLock<Script> = script!("keys", "end", "attempts", "held", "snooze");
-static BURY: LazyLock<Script> = script!("keys", "end", "attempts", "held", "bury");
-static EXPIRE: LazyLock<Script> = script!("keys", "end", "held", "expire");
-static CANCEL: LazyLock<Script> = script!("keys", "end", "held", "cancel");
-static RELEASE: LazyLock<Script> = script!("keys", "end", "held", "release");
-static REQUEUE: LazyLock<Script> = script!("keys", "requeue");
+static COMPLETE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "drop", "complete");
+static RETRY: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "end", "attempts", "held", "retry");
+static SNOOZE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "end", "attempts", "held", "snooze");
+static BURY: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "end", "attempts", "held", "bury");
+static EXPIRE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "end", "held", "expire");
+static CANCEL: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "end", "held", "cancel");
+static RELEASE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "end", "held", "release");
+static REQUEUE: LazyLock<Script> = script!("keys", "lanes", "unique", "requeue");
 static PRUNE: LazyLock<Script> = script!("keys", "drop", "prune");
 static ACKNOWLEDGE: LazyLock<Script> = script!("keys", "acknowledge");
 static WAIT: LazyLock<Script> = script!("keys", "wait");
+static SET_LIMITS: LazyLock<Script> = script!("keys", "lanes", "set_limits");
 static PROGRESS: LazyLock<Script> = script!("keys", "progress");
 
 /// What a settling move did to one job.
@@ -60,13 +63,36 @@ pub(crate) struct NewJob<'a> {
     /// Due at, ms since the epoch; 0: by `delay_ms`.
     pub(crate) due: Millis,
     pub(crate) delay_ms: u64,
+    /// What only some jobs have, JSON; empty for the others.
+    pub(crate) extra: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Put {
     Ready,
     Scheduled,
     Known,
+    /// Another job has its unique key.
+    Held(JobId),
+    /// A waiting job had its unique key and has taken over the arguments.
+    Replaced(JobId),
+}
+
+impl Put {
+    fn parse(value: Value) -> Result<Self, Error> {
+        let text = match value {
+            Value::Int(0) => return Ok(Self::Known),
+            Value::Int(1) => return Ok(Self::Ready),
+            Value::Int(2) => return Ok(Self::Scheduled),
+            value => redis::from_redis_value::<String>(value).map_err(|error| unexpected("enqueue", error))?,
+        };
+        let holder = |id: &str| JobId::parse(id).map_err(|error| unexpected("enqueue", error));
+        match (text.strip_prefix('='), text.strip_prefix('~')) {
+            (Some(id), _) => holder(id).map(Self::Held),
+            (_, Some(id)) => holder(id).map(Self::Replaced),
+            _ => Err(unexpected("enqueue", text)),
+        }
+    }
 }
 
 pub(crate) struct RawClaim {
@@ -78,6 +104,18 @@ pub(crate) struct RawClaim {
     pub(crate) jobs: Vec<(String, Vec<u8>, String)>,
     /// id, envelope, outcome
     pub(crate) notices: Vec<(String, Vec<u8>, String)>,
+    pub(crate) company: Company,
+}
+
+/// In what company a claim's jobs are to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Company {
+    /// As ever, beside whatever else the worker runs.
+    Any,
+    /// The one job is a suspect: until it is settled its worker is to run nothing else.
+    Alone,
+    /// A suspect waits for this worker: nothing was handed out, and it is to claim nothing anywhere until it holds no job.
+    Drain,
 }
 
 pub(crate) struct ClaimArgs<'a> {
@@ -87,6 +125,7 @@ pub(crate) struct ClaimArgs<'a> {
     pub(crate) losses_max: u32,
     pub(crate) notices_max: usize,
     pub(crate) notice_ms: u64,
+    pub(crate) idle: bool,
 }
 
 /// An invocation under construction: EVALSHA with the queue's keys, then the arguments.
@@ -155,26 +194,21 @@ pub(crate) async fn enqueue(connection: &Connection, keys: &QueueKeys, jobs: &[N
     let mut call = Call::new("enqueue", &ENQUEUE, keys).arg(jobs.len());
     for job in jobs {
         call = call.arg(job.id.as_str()).arg(&job.envelope[..]).arg(job.priority).arg(job.due).arg(job.delay_ms);
+        call = call.arg(&job.extra);
     }
-    let replies = call.numbers(connection).await?;
-    replies
-        .into_iter()
-        .map(|number| match number {
-            0 => Ok(Put::Known),
-            1 => Ok(Put::Ready),
-            2 => Ok(Put::Scheduled),
-            other => Err(unexpected("enqueue", other)),
-        })
-        .collect()
+    let reply = call.reply(connection).await?;
+    let replies: Vec<Value> = redis::from_redis_value(reply).map_err(|error| unexpected("enqueue", error))?;
+    replies.into_iter().map(Put::parse).collect()
 }
 
 pub(crate) async fn claim(connection: &Connection, keys: &QueueKeys, args: ClaimArgs<'_>) -> Result<RawClaim, Error> {
     type Triples = Vec<(String, Vec<u8>, String)>;
-    type Reply = (Millis, i64, i64, String, Triples, Triples);
+    type Reply = (Millis, i64, i64, String, Triples, Triples, i64);
     let call = Call::new("claim", &CLAIM, keys);
     let call = call.arg(args.credit).arg(args.token).arg(args.lease_ms).arg(args.losses_max).arg(args.notices_max).arg(args.notice_ms);
+    let call = call.arg(u8::from(args.idle));
     let reply = call.reply(connection).await?;
-    let (now, next_due, left, paused, jobs, notices): Reply = redis::from_redis_value(reply).map_err(|error| unexpected("claim", error))?;
+    let (now, next_due, left, paused, jobs, notices, company): Reply = redis::from_redis_value(reply).map_err(|error| unexpected("claim", error))?;
     Ok(RawClaim {
         now,
         next_due_ms: u64::try_from(next_due).ok(),
@@ -182,6 +216,12 @@ pub(crate) async fn claim(connection: &Connection, keys: &QueueKeys, args: Claim
         paused: (!paused.is_empty()).then_some(paused),
         jobs,
         notices,
+        company: match company {
+            0 => Company::Any,
+            1 => Company::Alone,
+            2 => Company::Drain,
+            other => return Err(unexpected("claim", other)),
+        },
     })
 }
 
@@ -329,6 +369,15 @@ pub(crate) async fn wait(connection: &Connection, keys: &QueueKeys, id: &JobId) 
         (-1, _) => Ok(WaitReply::Missing),
         (other, _) => Err(unexpected("wait", other)),
     }
+}
+
+/// Pairs of a field and its number.
+pub(crate) async fn set_limits(connection: &Connection, keys: &QueueKeys, fields: &[(String, f64)]) -> Result<(), Error> {
+    let mut call = Call::new("set_limits", &SET_LIMITS, keys);
+    for (field, number) in fields {
+        call = call.arg(field).arg(number);
+    }
+    call.number(connection).await.map(|_| ())
 }
 
 /// False when the job does not run.

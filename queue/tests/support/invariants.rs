@@ -1,11 +1,13 @@
 //! What must hold in every state of a queue, whatever moves led there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
 
 use super::snapshot::Snapshot;
 
 /// Every key that a queue may have, but for the histories.
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 45] = [
     "jobs",
     "scheduled",
     "running",
@@ -33,6 +35,24 @@ const KEYS: [&str; 27] = [
     "ready:7",
     "ready:8",
     "ready:9",
+    "extras",
+    "resting",
+    "suspects",
+    "limits",
+    "busy",
+    "buckets",
+    "uniques",
+    "unique_until",
+    "ring:0",
+    "ring:1",
+    "ring:2",
+    "ring:3",
+    "ring:4",
+    "ring:5",
+    "ring:6",
+    "ring:7",
+    "ring:8",
+    "ring:9",
 ];
 
 impl Snapshot {
@@ -48,18 +68,35 @@ impl Snapshot {
         );
     }
 
-    /// Ids that will be handed out: what stands in the ready lists, but for the ghosts.
-    pub(crate) fn ready(&self) -> Vec<(u8, String)> {
+    /// Ids that will be handed out, each with its lane: what stands in the lanes, but for the ghosts.
+    pub(crate) fn ready(&self) -> Vec<(String, String)> {
         let mut ghosts = self.set("ghosts");
         let mut ready = Vec::new();
-        for priority in 0..10_u8 {
-            for id in self.list(&format!("ready:{priority}")) {
-                if !ghosts.remove(&format!("{priority}:{id}")) {
-                    ready.push((priority, id));
+        for (lane, ids) in self.lanes() {
+            for id in ids {
+                if !ghosts.remove(&format!("{lane} {id}")) {
+                    ready.push((lane.clone(), id));
                 }
             }
         }
         ready
+    }
+
+    /// Every list of waiting jobs by the name of its lane.
+    fn lanes(&self) -> Vec<(String, Vec<String>)> {
+        let mut lanes: Vec<(String, Vec<String>)> =
+            (0..10).map(|priority| (format!("{priority}@"), self.list(&format!("ready:{priority}")))).collect();
+        for key in self.keys.keys() {
+            if let Some(lane) = key.strip_prefix("lane:") {
+                lanes.push((lane.to_owned(), self.list(key)));
+            }
+        }
+        lanes
+    }
+
+    /// What a job has that only some have.
+    fn extra(&self, id: &str) -> Value {
+        self.hash("extras").get(id).map_or(Value::Null, |json| serde_json::from_slice(json).unwrap())
     }
 
     fn broken_invariants(&self) -> Vec<String> {
@@ -74,7 +111,8 @@ impl Snapshot {
         let (finished, dead) = (self.members("finished"), self.members("dead"));
         let ready: Vec<String> = self.ready().into_iter().map(|(_, id)| id).collect();
 
-        let mut placed: Vec<&String> = ready.iter().chain(&scheduled).chain(&running).chain(&finished).chain(&dead).collect();
+        let suspects = self.list("suspects");
+        let mut placed: Vec<&String> = ready.iter().chain(&suspects).chain(&scheduled).chain(&running).chain(&finished).chain(&dead).collect();
         placed.sort();
         let everywhere: BTreeSet<String> = placed.iter().map(|id| (*id).clone()).collect();
         must(placed.len() == everywhere.len(), format!("a job is in two places: {placed:?}"));
@@ -84,6 +122,7 @@ impl Snapshot {
         let ended: BTreeSet<String> = &finished | &dead;
         must(self.fields("outcomes") == ended, "the outcomes are not those of the ended jobs".to_owned());
         let living = &jobs - &ended;
+        must(self.fields("extras").is_subset(&jobs), "extras are kept of a job that is gone".to_owned());
         for key in ["tries", "progress"] {
             must(self.fields(key).is_subset(&living), format!("{key} remembers a job that does not live"));
         }
@@ -91,14 +130,37 @@ impl Snapshot {
         must(self.set("waited").is_subset(&living), "somebody waits for the end of a job that does not live".to_owned());
         must(self.fields("priorities").is_subset(&jobs), "a priority is kept of a job that is gone".to_owned());
         must(self.members("notices").is_subset(&ended), "a notice is open for a job that has not ended".to_owned());
-        let in_lists: usize = (0..10).map(|priority| self.list(&format!("ready:{priority}")).len()).sum();
+        let in_lists: usize = self.lanes().iter().map(|(_, ids)| ids.len()).sum();
         must(in_lists == ready.len() + self.set("ghosts").len(), "a ghost stands in no ready list".to_owned());
         must(self.list("wake").len() <= 1, "there is more than one wake token".to_owned());
-        for (id, priority) in self.ready().into_iter().map(|(priority, id)| (id, priority)) {
-            let kept = self.hash("priorities").get(&id).map_or(5, |text| String::from_utf8_lossy(text).parse().unwrap());
-            must(kept == priority, format!("{id} of priority {kept} stands in list {priority}"));
+        for (lane, id) in self.ready() {
+            let priority = self.hash("priorities").get(&id).map_or("5".to_owned(), |text| String::from_utf8_lossy(text).into_owned());
+            let own = format!("{priority}@{}", self.extra(&id)["key"].as_str().unwrap_or_default());
+            must(own == lane, format!("{id} belongs to lane {own} and stands in lane {lane}"));
         }
-        for key in self.keys.keys().filter(|key| *key != "wake" && !KEYS.contains(&key.as_str())) {
+        let rested = self.members("resting");
+        let rings: BTreeSet<String> = (0..10).flat_map(|priority| self.members(&format!("ring:{priority}"))).collect();
+        must(rings.is_disjoint(&rested), "a lane rests and takes part".to_owned());
+        for (lane, ids) in self.lanes() {
+            let is_seen = lane.ends_with('@') || rings.contains(&lane) || rested.contains(&lane);
+            must(ids.is_empty() || is_seen, format!("nobody will look at lane {lane}"));
+            must(ids.is_empty() || lane == "5@" || self.fields("meta").contains("rich"), format!("claim does not know of lane {lane}"));
+        }
+        must(suspects.is_empty() || self.fields("meta").contains("rich"), "claim does not know of suspects".to_owned());
+        let mut busy: BTreeMap<String, u64> = BTreeMap::new();
+        for id in &running {
+            if let Some(key) = self.extra(id)["key"].as_str() {
+                *busy.entry(key.to_owned()).or_default() += 1;
+            }
+        }
+        let counted = self.hash("busy").into_iter().map(|(key, count)| (key, String::from_utf8(count).unwrap().parse().unwrap()));
+        must(busy == counted.collect(), format!("{busy:?} jobs of each key run, but others are counted"));
+        for (key, holder) in self.hash("uniques") {
+            let holder = String::from_utf8(holder).unwrap();
+            let is_kept = self.members("unique_until").contains(&key);
+            must(is_kept || living.contains(&holder), format!("unique key {key} is held by {holder}, which does not live"));
+        }
+        for key in self.keys.keys().filter(|key| *key != "wake" && !key.starts_with("lane:") && !KEYS.contains(&key.as_str())) {
             let of = key.strip_prefix("history:");
             must(of.is_some_and(|id| jobs.contains(id)), format!("{key} is an orphan"));
         }

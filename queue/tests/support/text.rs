@@ -36,6 +36,7 @@ impl fmt::Debug for State {
 fn line(key: &str, data: &Data, now: u64) -> String {
     let words: Vec<String> = match data {
         Data::Set(members) => members.iter().cloned().collect(),
+        Data::Zset(members) if key.starts_with("ring:") => members.iter().map(|(lane, _)| lane.clone()).collect(),
         Data::Zset(members) => timetable(members, now),
         Data::List(items) if key.starts_with("history:") => items.iter().map(|json| attempt(json)).collect(),
         Data::List(items) => items.iter().map(|item| text(item)).collect(),
@@ -60,6 +61,7 @@ fn word(key: &str, field: &str, value: &[u8], now: u64) -> String {
         "leases" => format!("{field}={}", text(value).split(':').next().unwrap_or_default()),
         "tries" => format!("{field}={}", text(value).replace(' ', ",")),
         "meta" if field == "touched" => format!("{field}@{}", moment(text(value).parse().unwrap(), now)),
+        "meta" if field == "passed" => format!("{field}={}", text(value)),
         "meta" => field.to_owned(),
         _ => format!("{field}={}", text(value)),
     }
@@ -94,6 +96,9 @@ fn text(bytes: &[u8]) -> String {
 
 /// `now`, `+1m`, `-30s`, `+24h`; `past` for what a test has put at the beginning of time.
 fn moment(score: f64, now: u64) -> String {
+    if score.is_infinite() {
+        return "later".to_owned();
+    }
     if score < 1e6 {
         return "past".to_owned();
     }

@@ -9,8 +9,8 @@ use crate::support::Snapshot;
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct View {
-    /// In the order in which they will run, with their priorities.
-    ready: Vec<(u8, String)>,
+    /// Lane by lane, each in its order.
+    ready: Vec<(String, String)>,
     scheduled: BTreeSet<String>,
     /// With the token of the delivery that holds each.
     running: BTreeMap<String, String>,
@@ -53,7 +53,7 @@ impl View {
         let tries = jobs().map(|(id, job)| (id, format!("{} {} {}", job.attempts, job.losses, job.snoozes)));
         let counts = reference.counts.iter().map(|(what, count)| ((*what).to_owned(), *count));
         Self {
-            ready: lists.flat_map(|(priority, list)| list.iter().map(move |id| (priority as u8, id.clone()))).collect(),
+            ready: lists.flat_map(|(priority, list)| list.iter().map(move |id| (format!("{priority}@"), id.clone()))).collect(),
             scheduled: ids_where(&|job| matches!(job.place, Place::Scheduled(_))),
             running: jobs()
                 .filter_map(|(id, job)| match job.place {
