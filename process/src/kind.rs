@@ -53,7 +53,7 @@ impl Kind {
             Self::OneOf(words) => (!words.contains(&text)).then(|| format!("it must be {}", words.join(" or "))),
             Self::Queues => split_list(text)
                 .iter()
-                .find_map(|name| celeriac_queue::QueueName::parse(name).err().map(|error| error.to_string()))
+                .find_map(|entry| served_queue_fault(entry))
                 .or_else(|| split_list(text).is_empty().then(|| "it names no queue".into())),
             Self::FernetKeys => fernet_fault(text),
             Self::Address => text.to_socket_addrs().is_err().then(|| "it must be host:port".into()),
@@ -92,6 +92,16 @@ pub(crate) fn parse_flag(text: &str) -> Option<bool> {
 
 pub(crate) fn split_list(text: &str) -> Vec<String> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+/// A queue's name, or `name:weight`.
+fn served_queue_fault(entry: &str) -> Option<String> {
+    let (name, weight) = entry.split_once(':').unwrap_or((entry, "1"));
+    if let Err(error) = celeriac_queue::QueueName::parse(name) {
+        return Some(error.to_string());
+    }
+    let is_weight = weight.parse::<u32>().is_ok_and(|weight| (1..=1_000).contains(&weight));
+    (!is_weight).then(|| format!("the weight of queue {name} must be a number from 1 to 1000, as in documents:3,default:1"))
 }
 
 /// A Fernet key is 32 bytes in URL-safe base64: 43 characters, with or without the final `=`.

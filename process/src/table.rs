@@ -174,7 +174,7 @@ pub static SETTINGS: &[Setting] = &[
         Kind::Queues,
         Some("default,documents,maintenance"),
         "default,documents,maintenance",
-        "Queues a worker claims from; those named first come first.",
+        "Queues a worker claims from; those named first come first. With weights (`documents:3,default:1`) each gets its share.",
     ),
     plain("WORKER_CONCURRENCY", Kind::Integer { min: 1, max: 10_000 }, Some("8"), "8", "Jobs one worker runs at once."),
     plain("WORKER_LEASE", Kind::Duration, Some("10s"), "10s", "How long a worker may be silent before its jobs go to another."),

@@ -115,7 +115,10 @@ impl Client {
     }
 
     /// As [`Client::enqueue`], with some of the policy overridden.
-    pub async fn enqueue_with<J: Job>(&self, job: &J, options: EnqueueOptions) -> Result<Enqueued, Error> {
+    pub async fn enqueue_with<J: Job>(&self, job: &J, mut options: EnqueueOptions) -> Result<Enqueued, Error> {
+        options.key = options.key.or_else(|| job.key());
+        options.units = options.units.or_else(|| Some(job.units()).filter(|units| *units != 1));
+        options.unique = options.unique.or_else(|| job.unique());
         let payload = serde_json::to_vec(job).map_err(|source| Error::Encode { job: J::NAME.to_owned(), source })?;
         self.enqueue_raw(J::NAME, payload, &J::policy(), options).await
     }

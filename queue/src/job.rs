@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Backoff, JobContext, Outcome, QueueName};
+use crate::{Backoff, JobContext, Outcome, QueueName, Unique};
 
 /// A kind of work: a struct of arguments, a wire name, a policy and a body.
 ///
@@ -25,6 +25,22 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Queue, priority, retries and time limits. May be overridden job by job at enqueue.
     fn policy() -> Policy {
         Policy::default()
+    }
+
+    /// Whose work this is (a tenant, an account): jobs of different keys share the queue fairly, and limits hold for each. Overridden by
+    /// [`crate::EnqueueOptions::key`].
+    fn key(&self) -> Option<String> {
+        None
+    }
+
+    /// What this job costs of a rate limit and of its key's share. Overridden by [`crate::EnqueueOptions::units`].
+    fn units(&self) -> u32 {
+        1
+    }
+
+    /// Which enqueues are repetitions of each other. Overridden by [`crate::EnqueueOptions::unique`].
+    fn unique(&self) -> Option<Unique> {
+        None
     }
 
     /// The work. Dropped at its next await when the job is cancelled, its hard time limit passes or its lease is lost.

@@ -14,8 +14,8 @@ const LEASE_MIN: Duration = Duration::from_millis(500);
 /// Which queues a worker serves, and how.
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
-    /// Claimed from in this order: a later queue gets the slots that the earlier ones leave free.
     pub queues: Vec<QueueName>,
+    pub sharing: Sharing,
     /// Jobs that run at once.
     pub concurrency: usize,
     pub lease: LeaseConfig,
@@ -25,10 +25,23 @@ pub struct WorkerConfig {
     pub host: String,
 }
 
+/// How the slots of a worker are shared among its queues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sharing {
+    /// In the order of the queues: a later one gets the slots that the earlier ones leave free, and none while they have work for all.
+    Strict,
+    /// One weight a queue, 1 to 1,000: while all have work each gets its share, and what one leaves free goes to the others.
+    Weighted(Vec<u32>),
+}
+
+/// The largest weight of a queue.
+const WEIGHT_MAX: u32 = 1_000;
+
 impl Default for WorkerConfig {
     fn default() -> Self {
         Self {
             queues: vec![QueueName::default()],
+            sharing: Sharing::Strict,
             concurrency: 8,
             lease: LeaseConfig::default(),
             // Supervisors kill after 30 s, as a rule: some of that is left for putting jobs back.
@@ -41,9 +54,10 @@ impl Default for WorkerConfig {
 impl WorkerConfig {
     /// WORKER_QUEUES, WORKER_CONCURRENCY, WORKER_LEASE and WORKER_GRACE.
     pub fn from_settings(settings: &Settings) -> Self {
-        let queues = settings.list("WORKER_QUEUES");
+        let (queues, sharing) = served(&settings.list("WORKER_QUEUES"));
         Self {
-            queues: queues.iter().map(|name| QueueName::parse(name).expect("the table of settings checks queue names")).collect(),
+            queues,
+            sharing,
             concurrency: usize::try_from(settings.integer("WORKER_CONCURRENCY")).expect("the table of settings bounds it"),
             lease: LeaseConfig { lease: settings.duration("WORKER_LEASE"), ..LeaseConfig::default() },
             grace: settings.duration("WORKER_GRACE"),
@@ -62,11 +76,33 @@ impl WorkerConfig {
             self.lease.lease.as_millis(),
             LEASE_MIN.as_millis()
         );
+        if let Sharing::Weighted(weights) = &self.sharing {
+            ensure!(
+                weights.len() == self.queues.len() && weights.iter().all(|weight| (1..=WEIGHT_MAX).contains(weight)),
+                "every queue of a worker with weights needs one, 1 to {WEIGHT_MAX}: as in WORKER_QUEUES=documents:3,default:1"
+            );
+        }
         for (at, queue) in self.queues.iter().enumerate() {
             ensure!(!self.queues[..at].contains(queue), "queue {queue} is named twice: name it once in WORKER_QUEUES");
         }
         Ok(())
     }
+}
+
+/// From `documents:3,default:1`; without weights the order is strict, and beside others a queue without one has 1.
+fn served(entries: &[String]) -> (Vec<QueueName>, Sharing) {
+    let parts: Vec<(&str, Option<u32>)> = entries
+        .iter()
+        .map(|entry| match entry.split_once(':') {
+            Some((name, weight)) => (name, Some(weight.parse().expect("the table of settings checks weights"))),
+            None => (entry.as_str(), None),
+        })
+        .collect();
+    let queues = parts.iter().map(|(name, _)| QueueName::parse(name).expect("the table of settings checks queue names")).collect();
+    if parts.iter().all(|(_, weight)| weight.is_none()) {
+        return (queues, Sharing::Strict);
+    }
+    (queues, Sharing::Weighted(parts.iter().map(|(_, weight)| weight.unwrap_or(1)).collect()))
 }
 
 #[cfg(test)]

@@ -2,11 +2,14 @@
 //!
 //! Credit is the number of free slots, so a worker never holds a job that it does not run. While work is left it claims again as soon as a
 //! slot is free; else it waits for a wake-up token, or by its own timer for the next moment that something is due in one of the queues.
+//!
+//! A job that may have killed its last worker is run alone: it takes every slot. Where one waits for this worker, nothing is claimed until
+//! all slots are free.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use celeriac_queue::{Consumer, Error};
+use celeriac_queue::{Claim, Company, Consumer, Error};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -15,6 +18,7 @@ use crate::held::Held;
 use crate::notices::Notices;
 use crate::patience::pause_after;
 use crate::run::Run;
+use crate::shares::Shares;
 use crate::trouble::Trouble;
 use crate::waking::{Heard, Waking};
 
@@ -30,7 +34,11 @@ const DUTY: &str = "claiming jobs";
 
 pub(crate) struct Fetcher {
     queues: Vec<Watched>,
+    shares: Shares,
     slots: Arc<Semaphore>,
+    concurrency: usize,
+    /// The place of the queue in which a suspect waits until this worker holds no job.
+    emptying_for: Option<usize>,
     held: Held,
     arrivals: mpsc::Sender<Run>,
     notices: Notices,
@@ -58,6 +66,7 @@ pub(crate) enum Round {
 impl Fetcher {
     pub(crate) fn new(
         consumers: &[Arc<Consumer>],
+        shares: Shares,
         slots: Arc<Semaphore>,
         held: Held,
         arrivals: mpsc::Sender<Run>,
@@ -68,7 +77,8 @@ impl Fetcher {
         let now = Instant::now();
         let watched = |consumer: &Arc<Consumer>| Watched { consumer: Arc::clone(consumer), look_at: now, work_left: false };
         let queues = consumers.iter().map(watched).collect();
-        Self { queues, slots, held, arrivals, notices, waking, trouble }
+        let concurrency = slots.available_permits();
+        Self { queues, shares, slots, concurrency, emptying_for: None, held, arrivals, notices, waking, trouble }
     }
 
     /// Until told to stop. A claim that is under way then is finished: dropping it would leave its jobs leased to nobody.
@@ -98,39 +108,66 @@ impl Fetcher {
         self.waking.stop().await;
     }
 
-    /// One claim a queue, in their order, with the slots that are free.
+    /// One claim a queue with the slots that are free, in the order and the shares of the queues; then another where work was left.
     pub(crate) async fn run_once(&mut self, round: Round) -> Result<(), Error> {
         let mut room = free(&self.slots);
-        for queue in &mut self.queues {
-            let credit = room.num_permits().min(CREDIT_MAX);
+        for turn in self.shares.turns(room.num_permits()) {
+            let queue = &mut self.queues[turn.queue];
+            let withheld = self.emptying_for.is_some_and(|suspected| suspected != turn.queue);
+            let credit = if withheld { 0 } else { room.num_permits().min(turn.share).min(CREDIT_MAX) };
             let is_due = queue.look_at <= Instant::now();
+            if turn.is_second && (credit == 0 || !queue.work_left) {
+                continue;
+            }
             if !is_due && (round == Round::Due || credit == 0) {
                 // Without a look nothing is known: when a slot is free, there may be work for it.
                 queue.work_left |= round == Round::All;
                 continue;
             }
-            let claim = queue.consumer.claim(credit, self.notices.room()).await?;
-            queue.look_at = Instant::now() + until_next_look(claim.next_due);
-            queue.work_left = claim.work_left;
-            for delivery in claim.deliveries {
-                let slot = room.split(1).expect("a claim never answers with more than its credit");
-                // The backend outlives the fetcher (see the stop order), so that this only waits, and has room for every slot.
-                let _ = self.arrivals.send(Run::new(delivery, Arc::clone(&queue.consumer), &self.held, slot)).await;
+            let claim = if credit > 0 && room.num_permits() == self.concurrency {
+                queue.consumer.claim_when_idle(credit, self.notices.room()).await?
+            } else {
+                queue.consumer.claim(credit, self.notices.room()).await?
+            };
+            match claim.company {
+                Company::Drain => self.emptying_for = Some(turn.queue),
+                Company::Alone | Company::Any if self.emptying_for == Some(turn.queue) && credit > 0 => self.emptying_for = None,
+                Company::Alone | Company::Any => {}
             }
-            for notice in claim.notices {
-                self.notices.take(Arc::clone(&queue.consumer), notice);
-            }
+            self.receive(turn.queue, claim, &mut room).await;
         }
         Ok(())
+    }
+
+    async fn receive(&mut self, queue: usize, claim: Claim, room: &mut OwnedSemaphorePermit) {
+        let queue = &mut self.queues[queue];
+        queue.look_at = Instant::now() + until_next_look(claim.next_due);
+        queue.work_left = claim.work_left;
+        for delivery in claim.deliveries {
+            let slots = if claim.company == Company::Alone { room.num_permits() } else { 1 };
+            let slots = room.split(slots).expect("a claim never answers with more than its credit");
+            // The backend outlives the fetcher (see the stop order), so that this only waits, and has room for every slot.
+            let _ = self.arrivals.send(Run::new(delivery, Arc::clone(&queue.consumer), &self.held, slots)).await;
+        }
+        for notice in claim.notices {
+            self.notices.take(Arc::clone(&queue.consumer), notice);
+        }
+    }
+
+    /// Slots that must be free before anything is claimed.
+    fn slots_wanted(&self) -> usize {
+        if self.emptying_for.is_some() { self.concurrency } else { 1 }
     }
 
     /// Returns when there may be something to claim, and where.
     async fn wait(&mut self) -> Round {
         let full_until = Instant::now() + LOOK_WHILE_FULL;
         let due_at = self.queues.iter().map(|queue| queue.look_at).min().unwrap_or(full_until);
-        let work_left = self.queues.iter().any(|queue| queue.work_left);
+        let work_left = self.emptying_for.is_some() || self.queues.iter().any(|queue| queue.work_left);
+        let wanted = self.slots_wanted();
+        let wanted_permits = u32::try_from(wanted).unwrap_or(u32::MAX);
         loop {
-            let has_room = self.slots.available_permits() > 0;
+            let has_room = self.slots.available_permits() >= wanted;
             if has_room && work_left {
                 return Round::All;
             }
@@ -139,9 +176,9 @@ impl Fetcher {
             }
             tokio::select! {
                 () = sleep_until(if has_room { due_at } else { due_at.max(full_until) }) => return Round::Due,
-                _ = self.slots.acquire(), if !has_room => {}
+                _ = self.slots.acquire_many(wanted_permits), if !has_room => {}
                 heard = self.waking.answer() => match heard {
-                    Heard::Token | Heard::LineBroken if self.slots.available_permits() > 0 => return Round::All,
+                    Heard::Token | Heard::LineBroken if self.slots.available_permits() >= wanted => return Round::All,
                     Heard::Token => self.waking.pass_on().await,
                     // Without room there is nothing to claim, and the next look comes when there is.
                     Heard::LineBroken | Heard::Nothing => {}

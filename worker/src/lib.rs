@@ -62,6 +62,7 @@ mod run;
 mod runtime;
 mod settle_layer;
 mod settler;
+mod shares;
 mod span;
 mod trouble;
 mod waking;
@@ -73,5 +74,5 @@ pub use celeriac_queue::{
     Backoff, Client, Connection, EnqueueOptions, Job, JobContext, JobError, JobId, JobResult, LeaseConfig, Outcome, Policy, QueueName,
     RedisConfig, Registry, State,
 };
-pub use config::WorkerConfig;
+pub use config::{Sharing, WorkerConfig};
 pub use worker::{Worker, settings};

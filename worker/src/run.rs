@@ -21,18 +21,18 @@ pub(crate) struct Parts {
     /// By the Redis clock.
     pub(crate) claimed_at: Millis,
     /// Kept until the job is settled, not merely run: so a worker never holds more leases than it has slots, and when settling is slow it
-    /// claims less.
-    _slot: OwnedSemaphorePermit,
+    /// claims less. One slot, or all of them when the job is to run alone.
+    _slots: OwnedSemaphorePermit,
 }
 
 impl Run {
-    pub(crate) fn new(delivery: Delivery, consumer: Arc<Consumer>, held: &Held, slot: OwnedSemaphorePermit) -> Self {
+    pub(crate) fn new(delivery: Delivery, consumer: Arc<Consumer>, held: &Held, slots: OwnedSemaphorePermit) -> Self {
         Self(Arc::new(Parts {
             lease: held.take(consumer, delivery.id, delivery.token),
             envelope: delivery.envelope.map_err(|error| error.to_string()),
             tries: delivery.tries,
             claimed_at: delivery.claimed_at,
-            _slot: slot,
+            _slots: slots,
         }))
     }
 

@@ -43,6 +43,7 @@ use crate::presence::Presence;
 use crate::pruner::Pruner;
 use crate::reports::ReportLayer;
 use crate::settler::Settler;
+use crate::shares::Shares;
 use crate::span::SpanLayer;
 use crate::trouble::Trouble;
 use crate::waking::Waking;
@@ -131,7 +132,8 @@ impl Runtime {
         duties.spawn(named("announcer", presence.run(end.clone())));
 
         let waking = Waking::start(connection, &config.queues, trouble.clone());
-        let fetcher = Fetcher::new(&consumers, slots, held.clone(), arrivals, notices.clone(), waking, trouble);
+        let shares = Shares::new(&config.sharing, consumers.len());
+        let fetcher = Fetcher::new(&consumers, shares, slots, held.clone(), arrivals, notices.clone(), waking, trouble);
         let fetcher = AbortOnDropHandle::new(tokio::spawn(fetcher.run(stopping)));
         tracing::info!(worker.id = %id, queues = ?presence_of(config), concurrency = config.concurrency, "the worker is ready");
         Self { id, held, notices, fetcher, worker, duties, drain, end }

@@ -7,7 +7,7 @@ use celeriac_queue::{
     Client, Connection, EnqueueOptions, Enqueued, Inspector, Job, JobId, JobView, LeaseConfig, Namespace, Outcome, QueueName, RedisConfig,
     Registry, State,
 };
-use celeriac_worker::{Stop, Worker, WorkerConfig};
+use celeriac_worker::{Sharing, Stop, Worker, WorkerConfig};
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
 
@@ -83,6 +83,7 @@ impl Stage {
     pub(crate) fn config(&self) -> WorkerConfig {
         WorkerConfig {
             queues: vec![self.queue.clone()],
+            sharing: Sharing::Strict,
             concurrency: 4,
             lease: LeaseConfig { lease: Duration::from_secs(1), ..LeaseConfig::default() },
             grace: Duration::from_secs(10),

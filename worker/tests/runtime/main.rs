@@ -7,3 +7,4 @@ mod outages;
 mod outbox;
 mod outcomes;
 mod stopping;
+mod suspects;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use celeriac_queue::{EnqueueOptions, Policy, QueueName, Registry, State};
+use celeriac_worker::Sharing;
 use tokio::sync::mpsc;
 
 use crate::harness::Stage;
@@ -31,6 +32,31 @@ async fn queues_are_served_in_the_order_they_are_named() {
     }
     let expected: Vec<&str> = ["urgent", "normal", "later"].iter().flat_map(|name| [*name; 3]).collect();
     assert_eq!(order, expected);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn with_weights_both_queues_have_their_share_and_one_alone_has_every_slot() {
+    job!(Say, "say", Seen, Policy::default(), |seen: Seen, ctx: celeriac_queue::JobContext| async move {
+        seen.send(ctx.queue().to_string())?;
+        Ok(())
+    });
+    let stage = Stage::new().await;
+    let queues: Vec<QueueName> = ["often", "seldom"].map(|name| QueueName::parse(name).unwrap()).to_vec();
+    for queue in queues.iter().flat_map(|queue| std::iter::repeat_n(queue, 100)) {
+        stage.enqueue_with(&Say, EnqueueOptions { queue: Some(queue.clone()), ..EnqueueOptions::default() }).await;
+    }
+    let (says, mut said) = mpsc::unbounded_channel();
+    let mut config = stage.config();
+    (config.queues, config.sharing, config.concurrency) = (queues, Sharing::Weighted(vec![3, 1]), 1);
+    let worker = stage.start_with(Registry::new().with::<Say>(says), config);
+    let mut order = Vec::new();
+    while order.len() < 200 {
+        order.push(said.recv().await.unwrap());
+    }
+    // 75 of the first 100 are expected; 26 are six standard deviations.
+    let often = order[..100].iter().filter(|queue| *queue == "often").count();
+    assert!(often.abs_diff(75) <= 26, "of the first hundred {often} came from the queue with three of four shares");
     worker.stop().await;
 }
 
