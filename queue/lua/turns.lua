@@ -74,21 +74,26 @@ local ALONE, DRAIN = 1, 2
 local function take_turns(credit, idle, worker, lease_ms, falls_due)
   local limits = limits_of()
   local claimed, stepped_over, held_up = {}, 0, false
-  credit = math.min(credit, room_of_queue(limits))
+  local room = room_of_queue(limits)
   gather()
-  local suspect = credit > 0 and call('EXISTS', suspects) == 1 and find_suspect(limits)
-  if suspect and idle then
+  local suspect = room > 0 and call('EXISTS', suspects) == 1 and find_suspect(limits)
+  if suspect and credit > 0 and idle then
     call('LREM', suspects, 1, suspect)
     local extra = extra_of(suspect)
     spend(limits, extra and extra.key, extra and extra.units or 1)
+    -- What it leaves behind is for others.
+    wake_one()
     return { suspect }, false, ALONE
-  elseif suspect and becomes_examiner(worker, lease_ms) then
-    return {}, false, DRAIN
+  elseif suspect and (credit == 0 or becomes_examiner(worker, lease_ms)) then
+    -- An idle worker would take it at once.
+    wake_one()
+    if credit > 0 then return {}, false, DRAIN end
   end
+  credit = math.min(credit, room)
 
   local passed, turn = unpack(call('HMGET', meta, 'passed', 'turn'))
-  local passed_before = tonumber(passed or 0)
-  passed, turn = passed_before, tonumber(turn or 0)
+  local passed_before, turn_before = tonumber(passed or 0), tonumber(turn or 0)
+  passed, turn = passed_before, turn_before
   local haunted = call('EXISTS', ghosts) == 1
   for priority = 0, 9 do look(priority) end
   while #claimed < credit and stepped_over < GHOSTS_MAX do
@@ -140,7 +145,7 @@ local function take_turns(credit, idle, worker, lease_ms, falls_due)
     end
     look(priority)
   end
-  if passed ~= passed_before then call('HSET', meta, 'passed', passed, 'turn', turn) end
+  if passed ~= passed_before or turn ~= turn_before then call('HSET', meta, 'passed', passed, 'turn', turn) end
 
   local more = next_priority(0) ~= nil
   local rests = call('ZRANGE', resting, 0, 0, 'WITHSCORES')[2]

@@ -35,7 +35,7 @@ async fn a_ready_job_is_cancelled_where_it_stands_and_claim_steps_over_it() {
         expect(
             "jobs a b c
              ready:5 a b c
-             ghosts 5:a
+             ghosts 5@ a
              finished a@+24h
              outcomes a=cancelled[asked: cancelled by ada]
              notices a@now
@@ -116,7 +116,7 @@ async fn many_cancelled_jobs_in_front_do_not_hold_a_claim_for_long() {
     let queue = TestQueue::new().await;
     let ids: Vec<String> = (0..10_000).map(|number| format!("{number}")).collect();
     let names: Vec<&str> = ids.iter().map(String::as_str).collect();
-    let ghosts: Vec<String> = ids.iter().map(|id| format!("5:{id}")).collect();
+    let ghosts: Vec<String> = ids.iter().map(|id| format!("5@ {id}")).collect();
     let ghosts: Vec<&str> = ghosts.iter().map(String::as_str).collect();
     let _: u64 = queue.raw("RPUSH", "ready:5", &names).await;
     let _: u64 = queue.raw("SADD", "ghosts", &ghosts).await;

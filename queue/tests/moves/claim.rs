@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use celeriac_queue::LeaseConfig;
 
-use crate::support::{LEASE, MINUTE, TestQueue, claim_one, expect, ids};
+use crate::support::{LEASE, MINUTE, TestQueue, claim_one, claim_suspect, expect, ids};
 
 #[tokio::test]
 async fn a_claim_leases_up_to_its_credit_by_priority_and_leaves_the_rest_with_a_wake_token() {
@@ -24,7 +24,8 @@ async fn a_claim_leases_up_to_its_credit_by_priority_and_leaves_the_rest_with_a_
              running first@+1m second@+1m urgent@+1m
              priorities last=9 low=9 urgent=0
              ready:9 low last
-             meta touched@now
+             ring:9 9@
+             meta passed=3 rich touched@now turn
              stats enqueued=5
              wake 1"
         )
@@ -164,7 +165,7 @@ async fn a_delivery_tells_how_often_its_job_was_tried() {
     worker.snooze(&delivery.id, &delivery.token, Duration::ZERO).await.unwrap();
     claim_one(&worker).await;
     queue.put_in_the_past("running", "a", 1).await;
-    let tries = claim_one(&worker).await.tries;
+    let tries = claim_suspect(&worker).await.tries;
     assert_eq!((tries.attempts, tries.losses, tries.snoozes, tries.deliveries()), (1, 1, 2, 4));
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use celeriac_queue::{Completion, Delivery, EnqueueOptions, LeaseConfig, Outcome, Policy, Settled, State};
 
-use crate::support::{LEASE, TestQueue, claim_one, expect, job};
+use crate::support::{LEASE, TestQueue, claim_one, claim_suspect, expect, job};
 
 /// As a worker settles it: the output 42, the record kept for so many minutes, the id remembered as the envelope asks.
 pub(crate) fn done(delivery: &Delivery, keep_minutes: u64) -> Completion {
@@ -92,7 +92,7 @@ async fn completing_with_a_lost_lease_changes_nothing_while_the_rest_of_the_batc
     let (sleeper, worker) = (queue.worker("sleeper"), queue.worker("w1"));
     let lost = queue.run(&sleeper, "lost").await;
     queue.put_in_the_past("running", "lost", 1).await;
-    let regained = claim_one(&worker).await;
+    let regained = claim_suspect(&worker).await;
     assert_eq!(regained.id, lost.id);
     let held = queue.run(&sleeper, "held").await;
     queue.put("ready").await;

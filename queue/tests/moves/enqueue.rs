@@ -57,6 +57,7 @@ async fn a_batch_keeps_its_order_in_each_priority_and_takes_an_id_once() {
              ready:0 c
              ready:5 a d
              ready:9 b e
+             meta rich
              stats enqueued=5
              wake 1"
         )
@@ -192,6 +193,7 @@ async fn a_typed_job_follows_its_policy_unless_the_caller_says_otherwise() {
              priorities {ada}=2 a=7
              ready:2 {ada}
              ready:7 a
+             meta rich
              stats enqueued=2
              wake 1"
         ))

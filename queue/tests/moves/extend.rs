@@ -2,7 +2,7 @@
 
 use celeriac_queue::{EnqueueOptions, LeaseState, Policy};
 
-use crate::support::{LEASE, TestQueue, claim_one, expect, job, leases};
+use crate::support::{LEASE, TestQueue, claim_suspect, expect, job, leases};
 
 #[tokio::test]
 async fn extending_keeps_held_leases_and_changes_nothing_of_lost_ones() {
@@ -45,7 +45,7 @@ async fn a_worker_that_slept_past_its_lease_keeps_it_only_until_somebody_recover
     assert_eq!(sleeper.extend(&held).await.unwrap(), [LeaseState::Kept]);
 
     queue.put_in_the_past("running", "a", 1).await;
-    claim_one(&other).await;
+    claim_suspect(&other).await;
     let before = queue.state().await;
     assert_eq!(sleeper.extend(&held).await.unwrap(), [LeaseState::Lost]);
     assert_eq!(queue.state().await, before);

@@ -20,7 +20,7 @@ async fn a_notice_is_leased_for_a_minute_and_gone_once_acknowledged() {
     let leased = expect(
         "jobs a
          ready:5 a
-         ghosts 5:a
+         ghosts 5@ a
          finished a@+24h
          outcomes a=cancelled[asked: cancelled by ada]
          notices a@+1m

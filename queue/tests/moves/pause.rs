@@ -53,7 +53,8 @@ async fn a_paused_queue_still_promotes_recovers_and_hands_out_notices() {
     queue.client.cancel(&queue.name, &crate::support::job("cancelled"), "ada").await.unwrap();
     queue.client.pause(&queue.name, &pause("lunch", None)).await.unwrap();
     assert_eq!(worker.claim(5, 5).await.unwrap().notices.len(), 1);
-    assert_eq!(queue.snapshot().await.list("ready:5"), ["lost", "due"]);
+    assert_eq!(queue.snapshot().await.list("suspects"), ["lost"]);
+    assert_eq!(queue.snapshot().await.list("ready:5"), ["due"]);
 }
 
 #[tokio::test]

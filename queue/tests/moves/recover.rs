@@ -1,12 +1,12 @@
 //! recover, as part of claim: what becomes of the jobs of a worker that died.
 
-use celeriac_queue::{LeaseConfig, Settled};
+use celeriac_queue::{Company, LeaseConfig, Settled};
 
 use super::complete::done;
-use crate::support::{LEASE, MINUTE, TestQueue, claim_one, expect, ids, job};
+use crate::support::{LEASE, MINUTE, TestQueue, claim_one, claim_suspect, expect, ids, job};
 
 #[tokio::test]
-async fn a_lost_job_goes_to_the_head_of_its_own_list_and_the_loss_is_on_record() {
+async fn a_lost_job_waits_among_the_suspects_and_the_loss_is_on_record() {
     let queue = TestQueue::new().await;
     let (dead, living) = (queue.worker("dead"), queue.worker("living"));
     queue.put_first("a", 2).await;
@@ -21,10 +21,13 @@ async fn a_lost_job_goes_to_the_head_of_its_own_list_and_the_loss_is_on_record()
         "jobs a b c
          priorities a=2 b=2 c=1
          ready:1 c
-         ready:2 a b
+         ready:2 b
+         ring:1 1@
+         ring:2 2@
+         suspects a
          tries a=0,1,0
          history:a [dead: the worker died or fell silent]
-         meta touched@now
+         meta rich touched@now
          stats enqueued=3 recovered=1
          wake 1",
     );
@@ -45,16 +48,25 @@ async fn jobs_lost_together_come_back_in_their_order() {
     for id in ["a", "b"] {
         queue.put_in_the_past("running", id, 1).await;
     }
-    assert_eq!(ids(&queue.worker("living").claim(3, 0).await.unwrap().deliveries), ["a", "b", "c"]);
+    let living = queue.worker("living");
+    assert_eq!(living.claim(3, 0).await.unwrap().company, Company::Drain);
+    assert_eq!(queue.snapshot().await.list("suspects"), ["a", "b"]);
+    for id in ["a", "b"] {
+        let suspect = claim_suspect(&living).await;
+        assert_eq!(suspect.id, job(id));
+        living.complete(&[done(&suspect, 0)]).await.unwrap();
+    }
+    assert_eq!(ids(&living.claim(3, 0).await.unwrap().deliveries), ["c"]);
 }
 
 #[tokio::test]
 async fn a_job_that_lost_its_third_worker_is_buried_with_a_notice() {
     let queue = TestQueue::new().await;
     let worker = queue.worker("w1");
-    queue.put("a").await;
-    for _ in 0..3 {
-        claim_one(&worker).await;
+    queue.run(&worker, "a").await;
+    queue.put_in_the_past("running", "a", 1).await;
+    for _ in 1..3 {
+        claim_suspect(&worker).await;
         queue.put_in_the_past("running", "a", 1).await;
     }
     assert!(worker.claim(1, 0).await.unwrap().deliveries.is_empty());
@@ -109,7 +121,7 @@ async fn attempts_and_snoozes_survive_a_loss() {
     queue.put_in_the_past("scheduled", "a", 1).await;
     claim_one(&worker).await;
     queue.put_in_the_past("running", "a", 1).await;
-    let delivery = claim_one(&patient).await;
+    let delivery = claim_suspect(&patient).await;
     assert_eq!((delivery.tries.attempts, delivery.tries.losses), (1, 1));
 }
 
@@ -126,8 +138,8 @@ async fn one_claim_recovers_a_hundred_and_asks_to_be_called_again() {
     }
     let claim = worker.claim(0, 0).await.unwrap();
     assert_eq!(claim.next_due, Some(std::time::Duration::ZERO));
-    assert_eq!(queue.snapshot().await.list("ready:5").len(), 100);
+    assert_eq!(queue.snapshot().await.list("suspects").len(), 100);
     worker.claim(0, 0).await.unwrap();
-    assert_eq!(queue.snapshot().await.list("ready:5").len(), 150);
+    assert_eq!(queue.snapshot().await.list("suspects").len(), 150);
     queue.state().await;
 }

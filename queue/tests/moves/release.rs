@@ -23,7 +23,8 @@ async fn released_jobs_stand_at_the_head_of_their_lists_in_their_order_and_uncou
          priorities urgent=1
          ready:1 urgent
          ready:5 a b waiting
-         meta touched@now
+         ring:5 5@
+         meta rich touched@now
          stats enqueued=4
          wake 1",
     );

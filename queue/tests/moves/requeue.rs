@@ -28,7 +28,7 @@ async fn a_dead_job_is_ready_again_from_its_first_attempt_and_the_second_call_ch
          tries a=0,0,0
          seen a@+24h
          history:a [w1: no luck] [w1: no luck]
-         meta touched@now
+         meta rich touched@now
          stats dead=1 enqueued=2 requeued=1 retried=1
          wake 1",
     );

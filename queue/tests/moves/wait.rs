@@ -5,7 +5,7 @@ use std::time::Duration;
 use celeriac_queue::{Client, Connection, Error, Namespace, RedisConfig, State};
 
 use super::complete::done;
-use crate::support::{PrivateRedis, TestQueue, claim_one, eventually, expect, job};
+use crate::support::{PrivateRedis, TestQueue, claim_one, claim_suspect, eventually, expect, job};
 
 const LONG: Duration = Duration::from_secs(30);
 
@@ -55,8 +55,10 @@ async fn a_cancelled_waiting_job_and_a_poisoned_one_are_heard_of() {
 
     queue.client.requeue(&queue.name, &job("a")).await.unwrap();
     let waiter = waiting(&queue, LONG).await;
-    for _ in 0..3 {
-        claim_one(&worker).await;
+    claim_one(&worker).await;
+    queue.put_in_the_past("running", "a", 1).await;
+    for _ in 1..3 {
+        claim_suspect(&worker).await;
         queue.put_in_the_past("running", "a", 1).await;
     }
     worker.claim(0, 0).await.unwrap();

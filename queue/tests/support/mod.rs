@@ -8,7 +8,7 @@ mod text;
 use std::time::{Duration, Instant};
 
 use celeriac_queue::{
-    Claim, Client, Connection, Consumer, Delivery, EnqueueOptions, Enqueued, Inspector, JobId, LeaseConfig, Namespace, Policy, QueueName,
+    Claim, Client, Company, Connection, Consumer, Delivery, EnqueueOptions, Enqueued, Inspector, JobId, LeaseConfig, Namespace, Policy, QueueName,
     RedisConfig, WorkerId,
 };
 use redis::FromRedisValue;
@@ -169,6 +169,13 @@ pub(crate) async fn eventually(what: &str, holds: impl AsyncFn() -> bool) {
 pub(crate) async fn claim_one(worker: &Consumer) -> Delivery {
     let Claim { mut deliveries, .. } = worker.claim(1, 0).await.unwrap();
     deliveries.pop().expect("a job was ready")
+}
+
+/// Claims the suspect that is next, as a worker does that holds no job.
+pub(crate) async fn claim_suspect(worker: &Consumer) -> Delivery {
+    let Claim { mut deliveries, company, .. } = worker.claim_when_idle(5, 0).await.unwrap();
+    assert_eq!((deliveries.len(), company), (1, Company::Alone));
+    deliveries.remove(0)
 }
 
 /// Has every open notice handed out, and acknowledges it.
