@@ -12,7 +12,8 @@ use crate::scripts::{self, CancelReply, NewJob, Put, RequeueReply, WaitReply};
 use crate::unique::RawUnique;
 use crate::wait::EndListener;
 use crate::{
-    Connection, Envelope, Error, Job, JobId, Limits, Millis, Origin, Outcome, PAYLOAD_BYTES_MAX, Policy, QueueName, RedisConfig, State, Unique,
+    Connection, Envelope, Error, Job, JobId, Limits, Millis, Origin, Outcome, PAYLOAD_BYTES_MAX, Policy, QueueName, RedisConfig, State,
+    Unique,
 };
 
 /// How long an id chosen by the caller is remembered after the job's end.

@@ -272,8 +272,8 @@ impl Consumer {
         Ok(())
     }
 
-    /// Drops records and remembered ids past their time or beyond their count, at most 500 of each kind. Returns how many: 500 or more
-    /// mean that as many again may be waiting.
+    /// Drops records, remembered ids and unique keys past their time or beyond their count, at most 500 of each kind. Returns how many:
+    /// 500 or more mean that as many again may be waiting.
     pub async fn prune(&self) -> Result<u64, Error> {
         let args = PruneArgs {
             finished_max: self.config.finished_max,

@@ -270,7 +270,8 @@ impl Inspector {
     /// The first ids of a lane, without the ghosts of cancelled jobs that still stand in it.
     async fn living(&self, queue: &QueueName, lane: &str, limit: usize) -> Result<Vec<String>, Error> {
         let keys = self.connection.namespace().queue(queue);
-        let mut ids: Vec<String> = redis::cmd("LRANGE").arg(keys.lane(lane)).arg(0).arg(limit - 1).query_async(&mut self.connection.shared()).await?;
+        let mut ids: Vec<String> =
+            redis::cmd("LRANGE").arg(keys.lane(lane)).arg(0).arg(limit - 1).query_async(&mut self.connection.shared()).await?;
         if ids.is_empty() {
             return Ok(ids);
         }

@@ -150,7 +150,6 @@ impl QueueKeys {
         &self.all[key as usize]
     }
 
-
     /// What stands before every key of this queue.
     fn stem(&self) -> &str {
         self.get(Key::Jobs).trim_end_matches("jobs")
@@ -206,7 +205,13 @@ mod tests {
         assert_eq!(keys.all().len(), 32);
         assert!(keys.all().iter().all(|key| key.contains(":{documents}:")));
         let named = include_str!("../lua/keys.lua");
-        let places = [(Key::Jobs, "jobs"), (Key::Wake, "wake"), (Key::EndedChannel, "ended_channel"), (Key::Tries, "tries"), (Key::Extras, "extras")];
+        let places = [
+            (Key::Jobs, "jobs"),
+            (Key::Wake, "wake"),
+            (Key::EndedChannel, "ended_channel"),
+            (Key::Tries, "tries"),
+            (Key::Extras, "extras"),
+        ];
         for (key, name) in places {
             let line = named.lines().find(|l| l.starts_with("local") && l.contains(name)).unwrap();
             let (names, values) = line.trim_start_matches("local ").split_once(" = ").unwrap();

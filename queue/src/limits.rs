@@ -206,13 +206,7 @@ impl Limits {
                 _ => {}
             }
         }
-        Self {
-            concurrency: count("concurrency"),
-            rate: rate(""),
-            key_concurrency: count("key_concurrency"),
-            key_rate: rate("key_"),
-            keys,
-        }
+        Self { concurrency: count("concurrency"), rate: rate(""), key_concurrency: count("key_concurrency"), key_rate: rate("key_"), keys }
     }
 }
 

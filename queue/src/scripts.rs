@@ -15,9 +15,8 @@ macro_rules! script {
 }
 
 static ENQUEUE: LazyLock<Script> = script!("keys", "lanes", "unique", "enqueue");
-static CLAIM: LazyLock<Script> = script!(
-    "keys", "touch", "lanes", "freed", "unique", "end", "attempts", "recover", "promote", "limits", "turns", "claim"
-);
+static CLAIM: LazyLock<Script> =
+    script!("keys", "touch", "lanes", "freed", "unique", "end", "attempts", "recover", "promote", "limits", "turns", "claim");
 static EXTEND: LazyLock<Script> = script!("keys", "touch", "extend");
 static COMPLETE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "drop", "complete");
 static RETRY: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "end", "attempts", "held", "retry");
@@ -27,7 +26,7 @@ static EXPIRE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "e
 static CANCEL: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "end", "held", "cancel");
 static RELEASE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "end", "held", "release");
 static REQUEUE: LazyLock<Script> = script!("keys", "lanes", "unique", "requeue");
-static PRUNE: LazyLock<Script> = script!("keys", "drop", "prune");
+static PRUNE: LazyLock<Script> = script!("keys", "unique", "drop", "prune");
 static ACKNOWLEDGE: LazyLock<Script> = script!("keys", "acknowledge");
 static WAIT: LazyLock<Script> = script!("keys", "wait");
 static SET_LIMITS: LazyLock<Script> = script!("keys", "lanes", "set_limits");
@@ -208,7 +207,8 @@ pub(crate) async fn claim(connection: &Connection, keys: &QueueKeys, args: Claim
     let call = call.arg(args.credit).arg(args.token).arg(args.lease_ms).arg(args.losses_max).arg(args.notices_max).arg(args.notice_ms);
     let call = call.arg(u8::from(args.idle));
     let reply = call.reply(connection).await?;
-    let (now, next_due, left, paused, jobs, notices, company): Reply = redis::from_redis_value(reply).map_err(|error| unexpected("claim", error))?;
+    let (now, next_due, left, paused, jobs, notices, company): Reply =
+        redis::from_redis_value(reply).map_err(|error| unexpected("claim", error))?;
     Ok(RawClaim {
         now,
         next_due_ms: u64::try_from(next_due).ok(),

@@ -43,7 +43,8 @@ impl Inspector {
         let resting: Vec<(String, f64)> = resting.query_async(&mut line).await?;
         let busy: BTreeMap<String, u64> = redis::cmd("HGETALL").arg(keys.busy()).query_async(&mut line).await?;
 
-        let lanes: Vec<&String> = rings.iter().flatten().chain(resting.iter().map(|(lane, _)| lane)).filter(|lane| lane.len() > 2).collect();
+        let lanes: Vec<&String> =
+            rings.iter().flatten().chain(resting.iter().map(|(lane, _)| lane)).filter(|lane| lane.len() > 2).collect();
         let mut views: BTreeMap<String, KeyView> = BTreeMap::new();
         if !lanes.is_empty() {
             let mut lengths = redis::pipe();

@@ -8,14 +8,15 @@ mod reference;
 mod view;
 
 use celeriac_queue::{
-    Cancelled, Completion, Consumer, Delivery, EnqueueOptions, Enqueued, Error, LeaseState, Notice, Pause, Settled, State,
+    Cancelled, Completion, Consumer, Delivery, EnqueueOptions, Enqueued, Error, LeaseState, Notice, Pause, Policy, Settled, State, Unique,
+    UniqueScope,
 };
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 
 use super::complete::done;
-use crate::support::{MINUTE, TestQueue, ids, job, leases};
-use moves::{How, Move, WORKERS, moves};
-use reference::Reference;
+use crate::support::{MINUTE, Snapshot, TestQueue, job, leases};
+use moves::{How, Move, New, Scope, WORKERS, moves};
+use reference::{Handout, Reference};
 use view::View;
 
 /// About three seconds' worth.
@@ -66,12 +67,12 @@ impl World {
     }
 
     async fn make(&mut self, next: &Move, step: usize) {
-        self.both(next).await;
+        self.both(next, step).await;
         let snapshot = self.queue.snapshot().await;
         snapshot.assert_sound();
         let is_token_there = !snapshot.list("wake").is_empty();
         assert!(
-            is_token_there || !self.reference.hands_out_work(),
+            is_token_there || !self.reference.hands_out_work(examiner(&snapshot).is_some()),
             "after step {step}, {next:?}: work is ready and nobody is woken for it"
         );
         let tokens: Vec<&str> = self.deliveries.iter().map(|(_, delivery)| delivery.token.as_str()).collect();
@@ -79,13 +80,23 @@ impl World {
     }
 
     /// Makes a move in the queue and in the reference; both must give the same answer.
-    async fn both(&mut self, next: &Move) {
+    async fn both(&mut self, next: &Move, step: usize) {
         let Self { queue, reference, .. } = self;
         match *next {
-            Move::Enqueue { id, priority, later } => {
-                let options = EnqueueOptions { priority: Some(priority), delay: later.then_some(MINUTE), ..EnqueueOptions::default() };
-                let Enqueued { state, duplicate, .. } = queue.put_with(id, options).await;
-                assert_eq!((!duplicate).then_some(state), reference.enqueue(id, priority, later));
+            Move::Enqueue(new) => self.enqueue(&[new], step).await,
+            Move::EnqueueMany(ref many) => self.enqueue(many, step).await,
+            Move::EndPeriod { unique } => {
+                if reference.end_period(unique) {
+                    queue.put_in_the_past("unique_until", unique, 1).await;
+                }
+            }
+            Move::SetLimits(ref limits) => {
+                queue.client.set_limits(&queue.name, limits).await.unwrap();
+                reference.limits = limits.clone();
+            }
+            Move::Overtake => {
+                let _: u64 = queue.raw("HSET", "meta", &["passed", "14"]).await;
+                reference.overtake(14);
             }
             Move::FallDue { id } => {
                 if let Some(moment) = reference.fall_due(id) {
@@ -160,15 +171,32 @@ impl World {
         }
     }
 
-    /// As an idle worker does: it takes the wake token, if there is one, and claims.
+    async fn enqueue(&mut self, jobs: &[New], arguments: usize) {
+        let options = |new: &New| EnqueueOptions {
+            id: Some(job(new.id)),
+            priority: Some(new.priority),
+            delay: new.later.then_some(MINUTE),
+            key: new.key.map(str::to_owned),
+            units: new.units,
+            unique: new.unique.map(|(key, scope, conflict)| Unique::by(key).scope(scope.into()).on_conflict(conflict)),
+            ..EnqueueOptions::default()
+        };
+        let raw = jobs.iter().map(|new| ("note".to_owned(), arguments.to_string().into_bytes(), options(new))).collect();
+        let answers = self.queue.client.enqueue_many(&self.queue.name, raw, &Policy::default()).await.unwrap();
+        for (new, answer) in jobs.iter().zip(answers) {
+            assert_eq!(EnqueueAnswer::of(new, &answer), self.reference.enqueue(*new, arguments), "{new:?}");
+        }
+    }
+
+    /// As a worker does whose turn it is: it takes the wake token, if there is one, and claims.
     async fn claim(&mut self, worker: usize, credit: usize) {
         self.queue.take_token().await;
-        let claim = self.workers[worker].claim(credit, 2).await.unwrap();
-        let expected = self.reference.claim(credit, self.deliveries.len());
-        assert_eq!(ids(&claim.deliveries), expected.claimed);
-        assert_eq!(claim.paused, expected.paused);
-        // What is left may turn out to be ghosts only, but work that is left must never be passed over.
-        assert!(claim.work_left || !expected.work_left, "work is left and nobody is told");
+        let before = self.queue.snapshot().await;
+        let is_idle = self.reference.is_idle(worker);
+        let consumer = &self.workers[worker];
+        let claim = if is_idle { consumer.claim_when_idle(credit, 2).await } else { consumer.claim(credit, 2).await }.unwrap();
+        let is_haunted = !before.set("ghosts").is_empty();
+        self.reference.claim(&Handout { worker, is_idle, credit, examiner: examiner(&before), is_haunted, answer: &claim });
         for delivery in &claim.deliveries {
             let tries = delivery.tries;
             assert_eq!((tries.attempts, tries.losses, tries.snoozes), self.reference.tries(delivery.id.as_str()), "{}", delivery.id);
@@ -229,5 +257,40 @@ impl World {
 /// What a cancellation from outside answers, `None` for an unknown job.
 type CancelAnswer = Option<Cancelled>;
 
-/// The state a new job is in, `None` for a duplicate.
-type EnqueueAnswer = Option<State>;
+/// What became of an enqueue.
+#[derive(Debug, PartialEq, Eq)]
+enum EnqueueAnswer {
+    Fresh(State),
+    Known,
+    /// By the job that has the unique key.
+    Held(String),
+    Replaced(String),
+}
+
+impl EnqueueAnswer {
+    fn of(new: &New, answer: &Enqueued) -> Self {
+        let Enqueued { id, state, duplicate, replaced, .. } = answer;
+        match (duplicate, replaced) {
+            (false, _) => Self::Fresh(*state),
+            (true, true) => Self::Replaced(id.to_string()),
+            (true, false) if id.as_str() == new.id => Self::Known,
+            (true, false) => Self::Held(id.to_string()),
+        }
+    }
+}
+
+impl From<Scope> for UniqueScope {
+    fn from(scope: Scope) -> Self {
+        match scope {
+            Scope::Queued => Self::Queued,
+            Scope::Running => Self::Running,
+            Scope::Period => Self::Period(60 * MINUTE),
+        }
+    }
+}
+
+/// The worker that empties itself for a suspect; workers are called `w0`, `w1` and so on.
+fn examiner(snapshot: &Snapshot) -> Option<usize> {
+    let text = String::from_utf8(snapshot.hash("meta").get("examiner")?.clone()).unwrap();
+    Some(text.split(':').next()?[1..].parse().unwrap())
+}

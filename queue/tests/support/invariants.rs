@@ -112,7 +112,8 @@ impl Snapshot {
         let ready: Vec<String> = self.ready().into_iter().map(|(_, id)| id).collect();
 
         let suspects = self.list("suspects");
-        let mut placed: Vec<&String> = ready.iter().chain(&suspects).chain(&scheduled).chain(&running).chain(&finished).chain(&dead).collect();
+        let mut placed: Vec<&String> =
+            ready.iter().chain(&suspects).chain(&scheduled).chain(&running).chain(&finished).chain(&dead).collect();
         placed.sort();
         let everywhere: BTreeSet<String> = placed.iter().map(|id| (*id).clone()).collect();
         must(placed.len() == everywhere.len(), format!("a job is in two places: {placed:?}"));

@@ -8,8 +8,8 @@ mod text;
 use std::time::{Duration, Instant};
 
 use celeriac_queue::{
-    Claim, Client, Company, Connection, Consumer, Delivery, EnqueueOptions, Enqueued, Inspector, JobId, LeaseConfig, Namespace, Policy, QueueName,
-    RedisConfig, WorkerId,
+    Claim, Client, Company, Connection, Consumer, Delivery, EnqueueOptions, Enqueued, Inspector, JobId, LeaseConfig, Namespace, Policy,
+    QueueName, RedisConfig, WorkerId,
 };
 use redis::FromRedisValue;
 

@@ -1,7 +1,9 @@
 //! What may happen to a queue.
 
+use celeriac_queue::{Conflict, KeyLimits, Limits};
 use proptest::bool::weighted;
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use proptest::sample::select;
 
@@ -10,13 +12,37 @@ pub(crate) const WORKERS: usize = 3;
 /// Few, so that their lives get in each other's way.
 const IDS: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
+/// A job as it is enqueued; its arguments are the number of the step.
 #[derive(Debug, Clone, Copy)]
+pub(crate) struct New {
+    pub(crate) id: &'static str,
+    pub(crate) priority: u8,
+    pub(crate) later: bool,
+    pub(crate) key: Option<&'static str>,
+    pub(crate) units: Option<u32>,
+    pub(crate) unique: Option<(&'static str, Scope, Conflict)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Queued,
+    Running,
+    /// Until [`Move::EndPeriod`].
+    Period,
+}
+
+#[derive(Debug, Clone)]
 pub(crate) enum Move {
-    Enqueue {
-        id: &'static str,
-        priority: u8,
-        later: bool,
+    Enqueue(New),
+    /// Several in one call.
+    EnqueueMany(Vec<New>),
+    /// The period of a unique key is over.
+    EndPeriod {
+        unique: &'static str,
     },
+    SetLimits(Limits),
+    /// Fourteen jobs have overtaken one of a lower priority.
+    Overtake,
     /// Time passes: a scheduled job is due.
     FallDue {
         id: &'static str,
@@ -82,6 +108,36 @@ pub(crate) enum How {
     Cancel,
 }
 
+const KEYS: [&str; 2] = ["x", "y"];
+const UNIQUE_KEYS: [&str; 2] = ["u", "v"];
+
+fn new() -> impl Strategy<Value = New> {
+    let scope = select(vec![Scope::Queued, Scope::Running, Scope::Period]);
+    let conflict = select(vec![Conflict::Reject, Conflict::Replace, Conflict::KeepLast]);
+    let unique = option::weighted(0.4, (select(&UNIQUE_KEYS[..]), scope, conflict));
+    let priority = select(vec![0_u8, 5, 5, 5, 9]);
+    let key = option::of(select(&KEYS[..]));
+    let units = option::weighted(0.2, 1..4_u32);
+    (select(&IDS[..]), priority, weighted(0.3), key, units, unique).prop_map(|(id, priority, later, key, units, unique)| New {
+        id,
+        priority,
+        later,
+        key,
+        units,
+        unique,
+    })
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    let few = || option::of(1..3_u32);
+    (option::weighted(0.3, 1..5_u32), few(), few(), option::weighted(0.3, 1..5_u32)).prop_map(
+        |(concurrency, key_concurrency, of_x, weight)| {
+            let of_x = KeyLimits { weight: weight.map(f64::from), concurrency: of_x };
+            Limits { concurrency, key_concurrency, keys: [("x".to_owned(), of_x)].into(), ..Limits::default() }
+        },
+    )
+}
+
 pub(crate) fn moves() -> impl Strategy<Value = Vec<Move>> {
     let id = || select(&IDS[..]);
     let worker = || 0..WORKERS;
@@ -94,7 +150,11 @@ pub(crate) fn moves() -> impl Strategy<Value = Vec<Move>> {
         1 => Just(How::Cancel),
     ];
     let next = prop_oneof![
-        14 => (id(), select(vec![0_u8, 5, 5, 5]), weighted(0.3)).prop_map(|(id, priority, later)| Move::Enqueue { id, priority, later }),
+        14 => new().prop_map(Move::Enqueue),
+        2 => vec(new(), 2..5).prop_map(Move::EnqueueMany),
+        2 => select(&UNIQUE_KEYS[..]).prop_map(|unique| Move::EndPeriod { unique }),
+        1 => prop_oneof![limits(), Just(Limits::default())].prop_map(Move::SetLimits),
+        1 => Just(Move::Overtake),
         4 => id().prop_map(|id| Move::FallDue { id }),
         2 => id().prop_map(|id| Move::LoseLease { id }),
         3 => worker().prop_map(|worker| Move::Crash { worker }),

@@ -1,11 +1,15 @@
-//! The queue as one would explain it: jobs, each in one place, and ten lists.
+//! The queue as one would explain it: jobs, each in one place, and a list a lane.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use celeriac_queue::{Cancelled, LeaseState, Millis, Notice, Settled, State};
+use celeriac_queue::{Cancelled, Conflict, LeaseState, Limits, Millis, Notice, Settled, State};
 
-use super::moves::How;
+use super::moves::{How, New, Scope};
 use super::{CancelAnswer, EnqueueAnswer};
+
+mod turns;
+
+pub(crate) use turns::Handout;
 
 /// Buried as poison after so many lost workers.
 const LOSSES_MAX: u32 = 3;
@@ -24,7 +28,8 @@ pub(crate) enum Place {
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
     pub(crate) place: Place,
-    pub(crate) priority: u8,
+    pub(crate) new: New,
+    pub(crate) arguments: usize,
     pub(crate) attempts: u32,
     pub(crate) losses: u32,
     pub(crate) snoozes: u32,
@@ -42,39 +47,105 @@ pub(crate) enum Told {
     UnderWay(Millis),
 }
 
+/// Who has a unique key.
+#[derive(Debug)]
+pub(crate) struct Hold {
+    pub(crate) holder: String,
+    pub(crate) scope: Scope,
+    /// Its period is over: whoever comes takes it.
+    pub(crate) over: bool,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Reference {
     pub(crate) jobs: BTreeMap<String, Job>,
-    pub(crate) ready: [VecDeque<String>; 10],
+    /// By name, as in `5@x`.
+    pub(crate) lanes: BTreeMap<String, VecDeque<String>>,
+    pub(crate) suspects: VecDeque<String>,
+    pub(crate) uniques: BTreeMap<&'static str, Hold>,
     pub(crate) seen: BTreeSet<String>,
     pub(crate) counts: BTreeMap<&'static str, u64>,
-    /// Which delivery was of which job.
-    deliveries: Vec<String>,
+    pub(crate) limits: Limits,
+    turns: turns::Guard,
+    /// Which delivery was of which job, and of which worker.
+    deliveries: Vec<(String, usize)>,
     paused: bool,
     silent: bool,
     moments: u32,
 }
 
-pub(crate) struct Claimed {
-    pub(crate) claimed: Vec<String>,
-    pub(crate) work_left: bool,
-    pub(crate) paused: bool,
+impl Job {
+    fn lane(&self) -> String {
+        format!("{}@{}", self.new.priority, self.new.key.unwrap_or_default())
+    }
+
+    fn is_suspect(&self) -> bool {
+        self.losses > 0
+    }
 }
 
 impl Reference {
-    pub(crate) fn enqueue(&mut self, id: &str, priority: u8, later: bool) -> EnqueueAnswer {
-        if self.jobs.contains_key(id) || self.seen.contains(id) {
-            return None;
+    pub(crate) fn enqueue(&mut self, new: New, arguments: usize) -> EnqueueAnswer {
+        if self.jobs.contains_key(new.id) || self.seen.contains(new.id) {
+            return EnqueueAnswer::Known;
         }
-        let place = if later { Place::Scheduled(None) } else { Place::Ready };
-        let job = Job { place, priority, attempts: 0, losses: 0, snoozes: 0, history: 0, cancel_asked: false, notice: Told::NothingToTell };
-        self.jobs.insert(id.to_owned(), job);
+        if let Some((key, _, conflict)) = new.unique
+            && let Some(holder) = self.uniques.get(key).filter(|hold| !hold.over).map(|hold| hold.holder.clone())
+        {
+            // Of an earlier life of the same job the answer cannot be told from that of a known id.
+            return if holder == new.id { EnqueueAnswer::Known } else { self.settle_conflict(holder, conflict, new.later, arguments) };
+        }
+        let place = if new.later { Place::Scheduled(None) } else { Place::Ready };
+        let notice = Told::NothingToTell;
+        let job = Job { place, new, arguments, attempts: 0, losses: 0, snoozes: 0, history: 0, cancel_asked: false, notice };
+        self.jobs.insert(new.id.to_owned(), job);
         self.count("enqueued");
-        if later {
-            return Some(State::Scheduled);
+        self.take_hold(new.id);
+        if new.later {
+            return EnqueueAnswer::Fresh(State::Scheduled);
         }
-        self.ready[priority as usize].push_back(id.to_owned());
-        Some(State::Ready)
+        self.put_last(new.id);
+        EnqueueAnswer::Fresh(State::Ready)
+    }
+
+    fn settle_conflict(&mut self, holder: String, conflict: Conflict, later: bool, arguments: usize) -> EnqueueAnswer {
+        match self.jobs.get_mut(&holder) {
+            Some(job) if conflict != Conflict::Reject && matches!(job.place, Place::Ready | Place::Scheduled(_)) => {
+                job.arguments = arguments;
+                if conflict == Conflict::KeepLast && later && job.place != Place::Ready {
+                    job.place = Place::Scheduled(None);
+                }
+                EnqueueAnswer::Replaced(holder)
+            }
+            _ => EnqueueAnswer::Held(holder),
+        }
+    }
+
+    fn take_hold(&mut self, id: &str) {
+        let Some((key, scope, _)) = self.jobs[id].new.unique else { return };
+        if self.uniques.get(key).is_none_or(|hold| hold.over) {
+            self.uniques.insert(key, Hold { holder: id.to_owned(), scope, over: false });
+        }
+    }
+
+    fn let_go(&mut self, id: &str, at_end: bool) {
+        let Some((key, scope, _)) = self.jobs[id].new.unique else { return };
+        let is_over = match scope {
+            Scope::Queued => true,
+            Scope::Running => at_end,
+            Scope::Period => false,
+        };
+        if is_over && self.uniques.get(key).is_some_and(|hold| hold.holder == id) {
+            self.uniques.remove(key);
+        }
+    }
+
+    /// Whether somebody has the key for a period that was not over.
+    pub(crate) fn end_period(&mut self, key: &str) -> bool {
+        match self.uniques.get_mut(key) {
+            Some(hold) if hold.scope == Scope::Period => !std::mem::replace(&mut hold.over, true),
+            _ => false,
+        }
     }
 
     /// The moment to set, if the job is scheduled.
@@ -95,24 +166,6 @@ impl Reference {
 
     pub(crate) fn outage(&mut self) {
         self.silent = true;
-    }
-
-    pub(crate) fn claim(&mut self, credit: usize, first_delivery: usize) -> Claimed {
-        self.touch();
-        self.recover();
-        self.promote();
-        let mut claimed = Vec::new();
-        if !self.paused {
-            for list in &mut self.ready {
-                let taken = list.len().min(credit - claimed.len());
-                claimed.extend(list.drain(..taken));
-            }
-        }
-        for (nth, id) in claimed.iter().enumerate() {
-            self.job(id).place = Place::Running(first_delivery + nth, None);
-            self.deliveries.push(id.clone());
-        }
-        Claimed { claimed, work_left: self.hands_out_work(), paused: self.paused }
     }
 
     /// Whoever comes first after an outage gives every running job a new lease.
@@ -278,7 +331,10 @@ impl Reference {
                 job.cancel_asked = true;
                 return Some(Cancelled::Asked);
             }
-            Place::Ready => self.ready[job.priority as usize].retain(|other| other != id),
+            Place::Ready => {
+                let list = if job.is_suspect() { &mut self.suspects } else { self.lanes.get_mut(&job.lane()).expect("it stands there") };
+                list.retain(|other| other != id);
+            }
             Place::Scheduled(_) => {}
         }
         self.count("cancelled");
@@ -294,6 +350,7 @@ impl Reference {
         job.notice = Told::NothingToTell;
         self.count("requeued");
         self.put_last(id);
+        self.take_hold(id);
         Some(true)
     }
 
@@ -311,7 +368,9 @@ impl Reference {
         if goes {
             self.jobs.remove(id);
         }
-        u64::from(goes)
+        let before = self.uniques.len();
+        self.uniques.retain(|_, hold| !hold.over);
+        u64::from(goes) + (before - self.uniques.len()) as u64
     }
 
     pub(crate) fn forget(&mut self, id: &str) {
@@ -326,11 +385,6 @@ impl Reference {
         std::mem::take(&mut self.paused)
     }
 
-    /// Whether a claim would get something that is ready now.
-    pub(crate) fn hands_out_work(&self) -> bool {
-        !self.paused && self.ready.iter().any(|list| !list.is_empty())
-    }
-
     pub(crate) fn tries(&self, id: &str) -> (u32, u32, u32) {
         let job = &self.jobs[id];
         (job.attempts, job.losses, job.snoozes)
@@ -338,12 +392,13 @@ impl Reference {
 
     /// The job of a delivery, while that holds its lease.
     pub(crate) fn held(&self, which: usize) -> Option<String> {
-        let id = &self.deliveries[which];
+        let (id, _) = &self.deliveries[which];
         let held = matches!(self.jobs.get(id)?.place, Place::Running(delivery, _) if delivery == which);
         held.then(|| id.clone())
     }
 
     fn end(&mut self, id: &str, state: State) {
+        self.let_go(id, true);
         self.seen.insert(id.to_owned());
         let job = self.job(id);
         job.place = Place::Ended(state);
@@ -353,15 +408,18 @@ impl Reference {
     }
 
     fn put_first(&mut self, id: &str) {
-        self.job(id).place = Place::Ready;
-        let priority = self.job(id).priority;
-        self.ready[priority as usize].push_front(id.to_owned());
+        self.list_of(id).push_front(id.to_owned());
     }
 
     fn put_last(&mut self, id: &str) {
-        self.job(id).place = Place::Ready;
-        let priority = self.job(id).priority;
-        self.ready[priority as usize].push_back(id.to_owned());
+        self.list_of(id).push_back(id.to_owned());
+    }
+
+    /// Where a job waits that is ready from now on.
+    fn list_of(&mut self, id: &str) -> &mut VecDeque<String> {
+        let job = self.jobs.get_mut(id).expect("the reference knows its jobs");
+        job.place = Place::Ready;
+        if job.is_suspect() { &mut self.suspects } else { self.lanes.entry(job.lane()).or_default() }
     }
 
     fn record(&mut self, id: &str) {

@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use celeriac_queue::{Outcome, State};
+use celeriac_queue::{Envelope, Outcome, State};
 
 use super::reference::{Job, Place, Reference, Told};
 use crate::support::Snapshot;
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct View {
-    /// Lane by lane, each in its order.
-    ready: Vec<(String, String)>,
+    /// By lane, each in its order.
+    ready: BTreeMap<String, Vec<String>>,
+    suspects: Vec<String>,
+    arguments: BTreeMap<String, String>,
+    /// Who has which unique key.
+    uniques: BTreeMap<String, String>,
     scheduled: BTreeSet<String>,
     /// With the token of the delivery that holds each.
     running: BTreeMap<String, String>,
@@ -31,8 +35,19 @@ impl View {
         let ended = snapshot.hash("outcomes").into_iter().map(|(id, json)| (id, serde_json::from_slice::<Outcome>(&json).unwrap().state));
         let tries = snapshot.hash("tries").into_iter().map(|(id, counts)| (id, text(counts)));
         let histories = snapshot.keys.keys().filter_map(|key| Some((key.strip_prefix("history:")?.to_owned(), snapshot.list(key).len())));
+        let mut ready: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (lane, id) in snapshot.ready() {
+            ready.entry(lane).or_default().push(id);
+        }
+        let arguments = snapshot.hash("jobs").into_iter().map(|(id, bytes)| (id, text(Envelope::decode(&bytes).unwrap().payload)));
+        let until: BTreeMap<String, f64> = snapshot.zset("unique_until").into_iter().collect();
+        let is_over = |key: &String| until.get(key).is_some_and(|until| *until <= snapshot.now as f64);
+        let uniques = snapshot.hash("uniques").into_iter().filter(|(key, _)| !is_over(key));
         Self {
-            ready: snapshot.ready(),
+            ready,
+            suspects: snapshot.list("suspects"),
+            arguments: arguments.collect(),
+            uniques: uniques.map(|(key, holder)| (key, text(holder))).collect(),
             scheduled: snapshot.members("scheduled"),
             running: snapshot.hash("leases").into_iter().map(|(id, token)| (id, text(token))).collect(),
             ended: ended.collect(),
@@ -49,11 +64,15 @@ impl View {
     pub(crate) fn of_reference(reference: &Reference, tokens: &[&str]) -> Self {
         let jobs = || reference.jobs.iter().map(|(id, job)| (id.clone(), job));
         let ids_where = |holds: &dyn Fn(&Job) -> bool| jobs().filter(|(_, job)| holds(job)).map(|(id, _)| id).collect();
-        let lists = reference.ready.iter().enumerate();
+        let lanes = reference.lanes.iter().filter(|(_, ids)| !ids.is_empty());
+        let uniques = reference.uniques.iter().filter(|(_, hold)| !hold.over);
         let tries = jobs().map(|(id, job)| (id, format!("{} {} {}", job.attempts, job.losses, job.snoozes)));
         let counts = reference.counts.iter().map(|(what, count)| ((*what).to_owned(), *count));
         Self {
-            ready: lists.flat_map(|(priority, list)| list.iter().map(move |id| (format!("{priority}@"), id.clone()))).collect(),
+            ready: lanes.map(|(lane, ids)| (lane.clone(), ids.iter().cloned().collect())).collect(),
+            suspects: reference.suspects.iter().cloned().collect(),
+            arguments: jobs().map(|(id, job)| (id, job.arguments.to_string())).collect(),
+            uniques: uniques.map(|(key, hold)| ((*key).to_owned(), hold.holder.clone())).collect(),
             scheduled: ids_where(&|job| matches!(job.place, Place::Scheduled(_))),
             running: jobs()
                 .filter_map(|(id, job)| match job.place {
