@@ -1,0 +1,111 @@
+//! `make bench`: throughput, latency, memory and idle cost of the engine, each beside what the machine can do at most.
+//!
+//! Machines are shared and noisy: read the ratios. Every figure is the median of interleaved rounds in one run.
+
+mod idle;
+mod jobs;
+mod latency;
+mod limit;
+mod redis_server;
+mod throughput;
+
+use anyhow::Result;
+use celeriac_queue::{EnqueueOptions, Unique};
+use throughput::{Options, PLAIN};
+
+const ROUNDS: usize = 3;
+const JOBS: usize = 100_000;
+
+/// What a feature costs where it is used, against the same jobs without.
+const FEATURES: [(&str, Options); 4] = [
+    ("ten priorities", |number| EnqueueOptions { priority: Some((number % 10) as u8), ..EnqueueOptions::default() }),
+    ("one key", |_| EnqueueOptions { key: Some("tenant".to_owned()), ..EnqueueOptions::default() }),
+    ("a thousand keys", |number| EnqueueOptions { key: Some(format!("tenant-{}", number % 1_000)), ..EnqueueOptions::default() }),
+    ("unique keys", |number| EnqueueOptions { unique: Some(Unique::by(number.to_string())), ..EnqueueOptions::default() }),
+];
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    throughput_table().await?;
+    latency_table().await?;
+    depth_table().await?;
+    idle_table().await
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+async fn throughput_table() -> Result<()> {
+    let (mut drains, mut enqueues, mut limits, mut durable, mut waits) = (vec![], vec![], vec![], vec![], vec![]);
+    let mut features = vec![vec![]; FEATURES.len()];
+    for round in 0..ROUNDS {
+        limits.push(limit::limit(round).await?);
+        let (enqueued, drained) = throughput::drain(&format!("bench{round}"), PLAIN).await?;
+        drains.push(drained);
+        enqueues.push(enqueued);
+        redis_server::append_only(true).await?;
+        durable.push(throughput::drain(&format!("benchaof{round}"), PLAIN).await?.1);
+        redis_server::append_only(false).await?;
+        for (which, (_, options)) in FEATURES.iter().enumerate() {
+            features[which].push(throughput::drain(&format!("benchfeature{round}-{which}"), *options).await?.1);
+        }
+        waits.push(throughput::waiting(&format!("benchwait{round}")).await?);
+    }
+    let (drained, enqueued, most) = (median(drains), median(enqueues), median(limits));
+    println!("no-op jobs, claim → apalis → complete, one worker   {drained:>9.0} jobs/s   {:.2} × limit", drained / most);
+    let durable = median(durable);
+    println!("the same with appendfsync everysec                  {durable:>9.0} jobs/s   {:.2} × without", durable / drained);
+    for ((name, _), rates) in FEATURES.iter().zip(features) {
+        let rate = median(rates);
+        println!("the same with {name:<37} {rate:>9.0} jobs/s   {:.2} × without", rate / drained);
+    }
+    println!("bulk enqueue, batches of 500                        {enqueued:>9.0} jobs/s   {:.2} × limit", enqueued / most);
+    println!("limit: Lua pops of 64 over one connection           {most:>9.0} jobs/s");
+    println!("2,000 jobs that wait 100 ms, concurrency 200        {:>9.3} s        {:.3} × ideal", median(waits.clone()), median(waits));
+    Ok(())
+}
+
+fn at(sorted: &[u128], part: f64) -> u128 {
+    sorted[((sorted.len() - 1) as f64 * part) as usize]
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+async fn latency_table() -> Result<()> {
+    let (latencies, trips) = latency::latency().await?;
+    println!("idle enqueue → start                                p50 {} µs, p99 {} µs", at(&latencies, 0.5), at(&latencies, 0.99));
+    println!("one Redis round trip (PING)                         p50 {} µs, p99 {} µs", at(&trips, 0.5), at(&trips, 0.99));
+    let (enqueues, writes) = latency::single_enqueue().await?;
+    let ratio = at(&writes, 0.5) as f64 / at(&enqueues, 0.5) as f64;
+    println!(
+        "one enqueue                                         p50 {} µs   {ratio:.2} × the rate of one SET of its size",
+        at(&enqueues, 0.5)
+    );
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+async fn depth_table() -> Result<()> {
+    let (mut deep, mut shallow, mut bytes) = (vec![], vec![], vec![]);
+    for round in 0..ROUNDS {
+        shallow.push(throughput::depth(&format!("benchshallow{round}"), 1_000).await?.0);
+        let (rate, size) = throughput::depth(&format!("benchdeep{round}"), 1_000_000).await?;
+        deep.push(rate);
+        bytes.push(size);
+    }
+    let (deep, shallow) = (median(deep), median(shallow));
+    println!("claims and completions with 1,000,000 queued        {deep:>9.0} jobs/s   {:.2} × with 1,000 queued", deep / shallow);
+    println!("Redis bytes a queued job beyond its payload         {:>9.0}", median(bytes));
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+async fn idle_table() -> Result<()> {
+    for name in ["celeriac-worker", "celeriac-scheduler"] {
+        let (megabytes, commands, percent) = idle::idle(name).await?;
+        println!("{name:<20} idle   {megabytes:>6.1} MB RSS   {commands:.2} Redis commands/s   {percent:.1} % of a core");
+    }
+    Ok(())
+}
