@@ -9,14 +9,15 @@ local ids = {}
 for i = 2, #ARGV, 5 do ids[#ids + 1] = ARGV[i] end
 local owners = call('HMGET', leases, unpack(ids))
 
-local replies, won, gone, kept, records, remembered = {}, {}, {}, {}, {}, {}
+local replies, won, gone, kept, records, remembered, taken = {}, {}, {}, {}, {}, {}, {}
 for i, id in ipairs(ids) do
   local at = 2 + (i - 1) * 5
-  if owners[i] ~= ARGV[at + 1] then
-    replies[i] = owners[i] and -2 or -1
+  if owners[i] ~= ARGV[at + 1] or taken[id] then
+    replies[i] = owners[i] and not taken[id] and -2 or -1
   else
     replies[i] = 1
     won[#won + 1] = id
+    taken[id] = true
     local keep_ms, remember_ms, outcome = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), ARGV[at + 4]
     if remember_ms > 0 then
       remembered[#remembered + 1] = now + remember_ms

@@ -11,19 +11,39 @@ local function extras_of(ids)
   return found
 end
 
--- Called after the leases are gone. A lane that rested for want of room takes part again; should it still have none, claim lays it to rest.
-local function freed(ids)
-  local found = extras_of(ids)
-  local rested = next(found) and call('EXISTS', resting) == 1
-  for _, extra in pairs(found) do
-    if extra.key then
-      if call('HINCRBY', stem .. 'busy', extra.key, -1) <= 0 then call('HDEL', stem .. 'busy', extra.key) end
-      for priority = 0, rested and 9 or -1 do
-        local lane = lane_of(priority, extra.key)
-        if call('ZREM', resting, lane) == 1 then join(lane) end
-      end
+-- Lanes of a key that rested until one of its jobs ends take part again; should they have no room yet, claim lays them to rest.
+local function rouse(key)
+  local lanes = {}
+  for priority = 0, 9 do lanes[#lanes + 1] = lane_of(priority, key) end
+  local roused = false
+  for i, moment in ipairs(call('ZMSCORE', resting, unpack(lanes))) do
+    if moment == 'inf' then
+      call('ZREM', resting, lanes[i])
+      join(lanes[i])
+      roused = true
     end
   end
-  if call('EXISTS', stem .. 'limits') == 1 then wake_one() end
+  return roused
+end
+
+-- Called after the leases are gone. Wakes somebody where a limit may have held work back.
+local function freed(ids)
+  local found = extras_of(ids)
+  local ended, roused = {}, false
+  for _, extra in pairs(found) do
+    if extra.key then ended[extra.key] = (ended[extra.key] or 0) + 1 end
+  end
+  if next(ended) then
+    local rested = call('EXISTS', resting) == 1
+    for key, count in pairs(ended) do
+      if call('HINCRBY', stem .. 'busy', key, -count) <= 0 then call('HDEL', stem .. 'busy', key) end
+      roused = rested and rouse(key) or roused
+    end
+  end
+  if call('EXISTS', stem .. 'limits') == 1 then
+    local max = call('HGET', stem .. 'limits', 'concurrency')
+    local was_full = max and call('ZCARD', running) + #ids >= tonumber(max)
+    if roused or was_full or call('EXISTS', suspects) == 1 then wake_one() end
+  end
   return found
 end

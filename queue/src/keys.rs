@@ -167,9 +167,9 @@ impl QueueKeys {
 
     /// The list of a lane: `…:lane:<priority>@<key>`, or the ready list of its priority when it has no key.
     pub(crate) fn lane(&self, lane: &str) -> String {
-        match lane.strip_suffix('@') {
-            Some(priority) => format!("{}ready:{priority}", self.stem()),
-            None => format!("{}lane:{lane}", self.stem()),
+        match lane.split_once('@') {
+            Some((priority, "")) => format!("{}ready:{priority}", self.stem()),
+            _ => format!("{}lane:{lane}", self.stem()),
         }
     }
 

@@ -29,7 +29,7 @@ static REQUEUE: LazyLock<Script> = script!("keys", "lanes", "unique", "requeue")
 static PRUNE: LazyLock<Script> = script!("keys", "unique", "drop", "prune");
 static ACKNOWLEDGE: LazyLock<Script> = script!("keys", "acknowledge");
 static WAIT: LazyLock<Script> = script!("keys", "wait");
-static SET_LIMITS: LazyLock<Script> = script!("keys", "lanes", "set_limits");
+static SET_LIMITS: LazyLock<Script> = script!("keys", "touch", "lanes", "set_limits");
 static PROGRESS: LazyLock<Script> = script!("keys", "progress");
 
 /// What a settling move did to one job.

@@ -53,7 +53,10 @@ impl Inspector {
             }
             let lengths: Vec<u64> = lengths.query_async(&mut line).await?;
             for (lane, length) in lanes.iter().zip(lengths) {
-                view_of(&mut views, &lane[2..]).ready += length;
+                // A lane that is empty stays in the ring for a while.
+                if length > 0 {
+                    view_of(&mut views, &lane[2..]).ready += length;
+                }
             }
         }
         for (lane, until) in resting.iter().filter(|(lane, _)| lane.len() > 2) {

@@ -36,7 +36,7 @@ pub enum Conflict {
     Reject,
     /// The waiting job takes over the arguments and keeps its moment.
     Replace,
-    /// The waiting job takes over the arguments and, while it is scheduled, the new moment: with a delay, the last of a burst runs, once
+    /// The waiting job takes over the arguments and, when both are due later, the new moment: with a delay, the last of a burst runs, once
     /// and when the burst is over (debounce).
     KeepLast,
 }

@@ -142,6 +142,19 @@ impl Snapshot {
         let rested = self.members("resting");
         let rings: BTreeSet<String> = (0..10).flat_map(|priority| self.members(&format!("ring:{priority}"))).collect();
         must(rings.is_disjoint(&rested), "a lane rests and takes part".to_owned());
+        for lane in &rested {
+            must(self.keys.contains_key(&format!("lane:{lane}")), format!("lane {lane} rests and is empty"));
+        }
+        let limit = |field: &str| self.hash("limits").get(field).map(|number| String::from_utf8_lossy(number).parse::<f64>().unwrap());
+        for (lane, _) in self.zset("resting").iter().filter(|(_, until)| until.is_infinite()) {
+            let key = &lane[2..];
+            let max = limit(&format!("concurrency:{key}")).or(limit("key_concurrency"));
+            let running = self.hash("busy").get(key).map_or(0.0, |count| String::from_utf8_lossy(count).parse().unwrap());
+            must(max.is_some_and(|max| running >= max), format!("lane {lane} waits for a job of its key to end, and has room"));
+        }
+        must(!self.keys.contains_key("limits") || self.fields("meta").contains("rich"), "claim does not know of the limits".to_owned());
+        let is_rated = limit("rate").is_some() || limit("key_rate").is_some();
+        must(!self.keys.contains_key("buckets") || is_rated, "there are buckets and no rate".to_owned());
         for (lane, ids) in self.lanes() {
             let is_seen = lane.ends_with('@') || rings.contains(&lane) || rested.contains(&lane);
             must(ids.is_empty() || is_seen, format!("nobody will look at lane {lane}"));
@@ -161,6 +174,8 @@ impl Snapshot {
             let is_kept = self.members("unique_until").contains(&key);
             must(is_kept || living.contains(&holder), format!("unique key {key} is held by {holder}, which does not live"));
         }
+        let kept: BTreeSet<String> = self.members("unique_until");
+        must(kept.is_subset(&self.fields("uniques")), "a period is kept of a unique key that nobody has".to_owned());
         for key in self.keys.keys().filter(|key| *key != "wake" && !key.starts_with("lane:") && !KEYS.contains(&key.as_str())) {
             let of = key.strip_prefix("history:");
             must(of.is_some_and(|id| jobs.contains(id)), format!("{key} is an orphan"));

@@ -47,7 +47,10 @@ impl TestQueue {
         let mut config = RedisConfig::new(url.as_str());
         config.namespace = Namespace::parse(&format!("test-{}", uuid::Uuid::new_v4().simple())).unwrap();
         let connection = Connection::open(&config).await.unwrap_or_else(|error| panic!("no Redis answers at {url}: {error}"));
-        let line = redis::Client::open(url.as_str()).unwrap().get_multiplexed_async_connection().await.unwrap();
+        // Patient: it reads whole queues, beside everything else this machine does.
+        let patience = redis::AsyncConnectionConfig::new().set_response_timeout(Some(MINUTE));
+        let server = redis::Client::open(url.as_str()).unwrap();
+        let line = server.get_multiplexed_async_connection_with_config(&patience).await.unwrap();
         Self { client: Client::new(connection.clone()), connection, name: QueueName::default(), url, line }
     }
 
