@@ -9,6 +9,8 @@
 //! The channels are bounded, and a run keeps its slot until it is settled: when a store does not answer, the worker claims less and grows
 //! no further.
 
+use std::time::Duration;
+
 use celeriac_queue::Origin;
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,6 +20,11 @@ use crate::moves::{Move, Settlement};
 const UNDER_WAY_MAX: usize = 1_024;
 /// Settlements taken at once.
 const BATCH_MAX: usize = 500;
+
+/// A stopping worker puts its runs back within moments of each other; that long none may come before the last is thought to have come.
+const GATHER: Duration = Duration::from_millis(20);
+/// Of such pauses, at most: others wait behind.
+const GATHERS_MAX: usize = 5;
 
 pub(crate) enum Message {
     Settle(Settlement),
@@ -79,13 +86,32 @@ impl Batch {
             return None;
         }
         let mut batch = Self { settlements: Vec::with_capacity(messages.len()), flushes: Vec::new() };
-        for message in messages {
-            match message {
-                Message::Settle(settlement) => batch.settlements.push(settlement),
-                Message::Flush(flushed) => batch.flushes.push(flushed),
-            }
+        messages.into_iter().for_each(|message| batch.take(message));
+        if batch.settlements.iter().any(|settlement| matches!(settlement.to, Move::Release)) {
+            batch.gather(inbox).await;
         }
         Some(batch)
+    }
+
+    /// Put back by one call, jobs keep their order; by two, the later ones would stand before the earlier.
+    async fn gather(&mut self, inbox: &mut mpsc::Receiver<Message>) {
+        for _ in 0..GATHERS_MAX {
+            tokio::time::sleep(GATHER).await;
+            let before = self.settlements.len();
+            while let Ok(message) = inbox.try_recv() {
+                self.take(message);
+            }
+            if self.settlements.len() == before {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Settle(settlement) => self.settlements.push(settlement),
+            Message::Flush(flushed) => self.flushes.push(flushed),
+        }
     }
 
     /// To be called when all of it is done.
