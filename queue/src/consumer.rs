@@ -91,6 +91,16 @@ pub enum Settled {
     LeaseLost,
 }
 
+impl Settled {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Cancelled => "cancelled",
+            Self::LeaseLost => "lease_lost",
+        }
+    }
+}
+
 impl From<Held> for Settled {
     fn from(held: Held) -> Self {
         match held {

@@ -45,6 +45,22 @@ pub(crate) enum Move {
     Forget,
 }
 
+impl Move {
+    /// The move's word, as everywhere.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Complete { .. } => "complete",
+            Self::Retry { .. } => "retry",
+            Self::Snooze { .. } | Self::PauseQueue { .. } => "snooze",
+            Self::Bury { .. } => "bury",
+            Self::Cancel { .. } => "cancel",
+            Self::Expire => "expire",
+            Self::Release => "release",
+            Self::Forget => "forget",
+        }
+    }
+}
+
 /// A run and its move, on the way to the settler.
 pub(crate) struct Settlement {
     pub(crate) run: Run,

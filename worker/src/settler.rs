@@ -43,6 +43,16 @@ enum What {
     Single(Move),
 }
 
+impl What {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Complete(_) => "complete",
+            Self::Release(_) => "release",
+            Self::Single(to) => to.name(),
+        }
+    }
+}
+
 impl Settler {
     /// Until nobody can hand in any more.
     pub(crate) async fn run(mut self) {
@@ -65,7 +75,7 @@ impl Settler {
             match self.ask(request).await {
                 Ok(settled) => {
                     self.trouble.ends(DUTY);
-                    request.runs.iter().zip(settled).for_each(|(run, settled)| tell(run, settled, failures));
+                    request.runs.iter().zip(settled).for_each(|(run, settled)| tell(run, request.what.name(), settled, failures));
                     return;
                 }
                 Err(error) if !error.is_outage() && begun.elapsed() > request.consumer.config().lease => {
@@ -163,8 +173,10 @@ fn json(outcome: &Outcome) -> String {
     serde_json::to_string(outcome).expect("an outcome has only text keys")
 }
 
-fn tell(run: &Run, settled: Settled, failures: u32) {
+fn tell(run: &Run, to: &'static str, settled: Settled, failures: u32) {
     let (id, name) = (&run.lease.id, run.name());
+    // For whoever counts from outside what Redis answered to which move; costs nothing where nobody listens.
+    tracing::trace!(job.id = id.as_str(), to, answer = settled.as_str(), repeated = failures > 0, "answered");
     match settled {
         Settled::Done => {}
         Settled::Cancelled => tracing::info!(job.id = %id, job.name = name, "cancelled, as somebody had asked"),
