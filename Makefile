@@ -44,6 +44,12 @@ bench: ## Measure throughput, latency and memory beside the machine's limit (rel
 	cargo build --release --quiet -p celeriac-worker -p celeriac-scheduler -p celeriac-ops -p celeriac-tests --bins --examples
 	target/release/celeriac with-servers -- target/release/examples/bench
 
+.PHONY: chaos
+chaos: ## Kill workers and Redis under 200,000 jobs, and count what became of each (minutes; SEED=n repeats)
+	scripts/bootstrap demo
+	cargo build --quiet -p celeriac-tests --example chaos
+	$(BIN)/examples/chaos $(SEED)
+
 .PHONY: prepare
 prepare: ## Refresh .sqlx after a query or a migration changed
 	# The program of an earlier build serves: one with the new queries cannot be built before they are known.

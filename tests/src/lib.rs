@@ -3,6 +3,7 @@
 //! A [`System`] is one installation of its own (database, Redis prefix or whole Redis, folders, stand-ins) in which a test starts
 //! workers and schedulers as processes, kills them, and looks at what is left. Tests wait with [`eventually()`], never by sleeping.
 
+pub mod chaos;
 mod eventually;
 mod process;
 pub mod samples;

@@ -55,6 +55,11 @@ impl Process {
         kill_process(pid, signal).unwrap_or_else(|error| panic!("{} cannot be signalled: {error}", self.name));
     }
 
+    /// Its status once it has ended.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
     /// As a crash: SIGKILL, and gone when this returns.
     pub fn kill(mut self) {
         let _ = self.child.kill();
@@ -81,6 +86,14 @@ impl Process {
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
+
+    /// The last lines of that.
+    pub fn log_tail(&self, lines: usize) -> String {
+        let log = self.log();
+        let mut tail: Vec<&str> = log.lines().rev().take(lines).collect();
+        tail.reverse();
+        tail.join("\n")
+    }
 }
 
 impl Drop for Process {
@@ -89,12 +102,7 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            let log = self.log();
-            let tail: Vec<&str> = log.lines().rev().take(60).collect();
-            eprintln!("--- last lines of {} ---", self.name);
-            for line in tail.iter().rev() {
-                eprintln!("{line}");
-            }
+            eprintln!("--- last lines of {} ---\n{}", self.name, self.log_tail(60));
         }
     }
 }

@@ -1,0 +1,5 @@
+//! Real workers on a Redis of their own, in bad weather and in rolling deploys. `make chaos` runs the long version of the first.
+
+mod deploy;
+mod orphans;
+mod weather;
