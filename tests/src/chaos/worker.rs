@@ -63,6 +63,7 @@ pub async fn work(orders: &str) -> Result<()> {
         lease: LeaseConfig { lease: orders.lease, losses_max: LOSSES_MAX, ..LeaseConfig::default() },
         grace: orders.grace,
         host: "chaos".to_owned(),
+        ..WorkerConfig::default()
     };
     Worker::with(connection, None, registry(&journal), config).run_until_stopped().await
 }
