@@ -63,6 +63,7 @@ if #gone > 0 then
   call('HDEL', jobs, unpack(gone))
   if call('EXISTS', priorities) == 1 then call('HDEL', priorities, unpack(gone)) end
   if call('EXISTS', extras) == 1 then call('HDEL', extras, unpack(gone)) end
+  drop_logs(gone)
   for _, id in ipairs(gone) do
     if histories[id] then call('UNLINK', histories[id]) end
   end

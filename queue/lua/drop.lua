@@ -3,6 +3,14 @@
 -- How much longer a record is kept because its notice is open.
 local NOTICE_KEEP_MS = 3600000
 
+local function drop_logs(ids)
+  if call('EXISTS', stem .. 'logged') == 0 then return end
+  local logs = {}
+  for _, id in ipairs(ids) do logs[#logs + 1] = stem .. 'log:' .. id end
+  call('HDEL', stem .. 'logged', unpack(ids))
+  call('UNLINK', unpack(logs))
+end
+
 -- Drops these jobs (at most 500) of the set finished or dead, and returns how many. Whose notice is open stays, and goes to the back of the
 -- set with another score, so that a row of such jobs does not keep all others from going.
 local function drop(set, ids, score)
@@ -25,6 +33,7 @@ local function drop(set, ids, score)
     call('HDEL', priorities, unpack(going))
     call('HDEL', extras, unpack(going))
     call('UNLINK', unpack(histories))
+    drop_logs(going)
   end
   return #going
 end

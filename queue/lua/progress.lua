@@ -5,4 +5,5 @@
 local id = ARGV[1]
 if call('HEXISTS', leases, id) == 0 then return -1 end
 call('HSET', progress, id, ARGV[2])
+call('PUBLISH', stem .. 'live', id .. '\nprogress ' .. ARGV[2])
 return 1

@@ -12,8 +12,8 @@ use crate::scripts::{self, CancelReply, NewJob, Put, RequeueReply, WaitReply};
 use crate::unique::RawUnique;
 use crate::wait::EndListener;
 use crate::{
-    Connection, Envelope, Error, Job, JobId, Limits, Millis, Origin, Outcome, PAYLOAD_BYTES_MAX, Policy, QueueName, RedisConfig, State,
-    Unique,
+    Connection, Envelope, Error, Job, JobId, Limits, Millis, Origin, Outcome, PAYLOAD_BYTES_MAX, Policy, Progress, QueueName, RedisConfig,
+    State, Unique,
 };
 
 /// How long an id chosen by the caller is remembered after the job's end.
@@ -252,9 +252,17 @@ impl Client {
         scripts::set_limits(&self.connection, &self.keys(queue), &fields).await
     }
 
-    pub(crate) async fn set_progress(&self, queue: &QueueName, id: &JobId, percent: f32, message: &str) -> Result<(), Error> {
-        let message: String = message.chars().take(200).collect();
-        let json = serde_json::json!({ "percent": percent, "message": message }).to_string();
+    pub(crate) async fn log(&self, queue: &QueueName, id: &JobId, attempt: u32, message: &str) -> Result<(), Error> {
+        let message: String = message.chars().take(1_000).collect();
+        let json = serde_json::json!({ "at": wall_clock_ms(), "attempt": attempt, "message": message }).to_string();
+        scripts::log(&self.connection, &self.keys(queue), id, &json).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn set_progress(&self, queue: &QueueName, id: &JobId, mut progress: Progress) -> Result<(), Error> {
+        progress.message = progress.message.chars().take(200).collect();
+        progress.step = progress.step.map(|step| step.chars().take(100).collect());
+        let json = serde_json::to_string(&progress).expect("progress has only text keys");
         // A body that does not know that it has lost its job must not leave progress of a job that is gone.
         scripts::progress(&self.connection, &self.keys(queue), id, &json).await?;
         Ok(())

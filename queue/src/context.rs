@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{Client, Envelope, JobId, Origin, QueueName, Tries};
+use crate::{Client, Envelope, Error, JobId, Origin, Progress, QueueName, Tries};
 
 /// One delivery of a job, as its body sees it. Cheap to clone.
 #[derive(Clone)]
@@ -119,11 +119,30 @@ impl JobContext {
 
     /// Shows how far the job is: percent (0 to 100) and a short message. A failure to store it is not the job's failure.
     pub async fn progress(&self, percent: f32, message: &str) {
-        let stored = self.shared.client.set_progress(&self.shared.queue, &self.shared.id, percent.clamp(0.0, 100.0), message);
+        self.show(None, percent, message).await;
+    }
+
+    /// As [`JobContext::progress`], and names the step of a longer job that is under way.
+    pub async fn progress_of(&self, step: &str, percent: f32, message: &str) {
+        self.show(Some(step.to_owned()), percent, message).await;
+    }
+
+    async fn show(&self, step: Option<String>, percent: f32, message: &str) {
+        let progress = Progress { percent: percent.clamp(0.0, 100.0), message: message.to_owned(), step };
+        self.store("progress", self.shared.client.set_progress(&self.shared.queue, &self.shared.id, progress)).await;
+    }
+
+    /// Adds a line to the job's own log, which people can follow live: `celeriac job log`. At most 1,000 characters a line and 200 lines a
+    /// job; the oldest go. It lies in Redis in plain text: no personal data. A failure to store it is not the job's failure.
+    pub async fn log(&self, message: &str) {
+        self.store("log", self.shared.client.log(&self.shared.queue, &self.shared.id, self.attempt(), message)).await;
+    }
+
+    async fn store(&self, what: &str, stored: impl Future<Output = Result<(), Error>>) {
         match tokio::time::timeout(Duration::from_secs(1), stored).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(job.id = %self.shared.id, %error, "progress was not stored"),
-            Err(_) => tracing::debug!(job.id = %self.shared.id, "progress was not stored within a second"),
+            Ok(Err(error)) => tracing::debug!(job.id = %self.shared.id, %error, "the job's {what} was not stored"),
+            Err(_) => tracing::debug!(job.id = %self.shared.id, "the job's {what} was not stored within a second"),
         }
     }
 }

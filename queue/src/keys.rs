@@ -173,6 +173,16 @@ impl QueueKeys {
         }
     }
 
+    /// `…:live` (channel: `<job id>\nlog <number> <line JSON>` or `<job id>\nprogress <progress JSON>`)
+    pub(crate) fn live(&self) -> String {
+        format!("{}live", self.stem())
+    }
+
+    /// `…:log:<job id>` (list: `<number> <line JSON>`, oldest first, at most 200). Beside it `…:logged` (hash: job id → lines ever).
+    pub(crate) fn log_of(&self, id: &JobId) -> String {
+        format!("{}log:{id}", self.stem())
+    }
+
     /// `…:suspects` (list: ids of jobs whose worker died while it ran them)
     pub(crate) fn suspects(&self) -> String {
         format!("{}suspects", self.stem())

@@ -34,6 +34,7 @@ mod consumer;
 mod context;
 mod envelope;
 mod error;
+mod follow;
 mod ids;
 mod inspect;
 mod job;
@@ -55,6 +56,7 @@ pub use consumer::{Claim, Consumer, Delivery, LeaseConfig, LeaseState, Notice, S
 pub use context::JobContext;
 pub use envelope::{Envelope, Origin, PAYLOAD_BYTES_MAX};
 pub use error::Error;
+pub use follow::{Event, Follower, LogLine, Progress};
 pub use ids::{JobId, QueueName, WorkerId};
 pub use inspect::{Inspector, JobView, QueueView};
 pub use job::{Job, JobError, JobResult, Policy};

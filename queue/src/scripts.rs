@@ -30,6 +30,7 @@ static PRUNE: LazyLock<Script> = script!("keys", "unique", "drop", "prune");
 static ACKNOWLEDGE: LazyLock<Script> = script!("keys", "acknowledge");
 static WAIT: LazyLock<Script> = script!("keys", "wait");
 static SET_LIMITS: LazyLock<Script> = script!("keys", "touch", "lanes", "set_limits");
+static LOG: LazyLock<Script> = script!("keys", "log");
 static PROGRESS: LazyLock<Script> = script!("keys", "progress");
 
 /// What a settling move did to one job.
@@ -387,4 +388,9 @@ pub(crate) async fn progress(connection: &Connection, keys: &QueueKeys, id: &Job
         -1 => Ok(false),
         other => Err(unexpected("progress", other)),
     }
+}
+
+/// The line's number, or nothing when the job does not run.
+pub(crate) async fn log(connection: &Connection, keys: &QueueKeys, id: &JobId, line: &str) -> Result<Option<u64>, Error> {
+    Ok(u64::try_from(Call::new("log", &LOG, keys).arg(id.as_str()).arg(line).number(connection).await?).ok())
 }

@@ -121,7 +121,7 @@ impl EndListener {
 }
 
 /// A connection that only listens. As nothing need ever come on it, it is asked now and then whether it still lives.
-struct Subscription {
+pub(crate) struct Subscription {
     stream: PubSubStream,
     /// The subscription lives as long as its sink.
     sink: PubSubSink,
@@ -130,7 +130,7 @@ struct Subscription {
 }
 
 impl Subscription {
-    async fn begin(connection: &Connection, channels: &[String]) -> Result<Self, Error> {
+    pub(crate) async fn begin(connection: &Connection, channels: &[String]) -> Result<Self, Error> {
         let given_up = connection.given_up().await?;
         let response_timeout = connection.response_timeout();
         let (mut sink, stream) = connection.pubsub().await?.split();
@@ -139,7 +139,7 @@ impl Subscription {
     }
 
     /// The next message; `None` when the line broke, fell silent, or may lead to a server that is no longer the master.
-    async fn next(&mut self) -> Option<Msg> {
+    pub(crate) async fn next(&mut self) -> Option<Msg> {
         loop {
             tokio::select! {
                 message = self.stream.next() => return message,

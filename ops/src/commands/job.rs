@@ -1,13 +1,14 @@
 //! `celeriac job`: one job, wherever it is.
 
-use celeriac_queue::{Cancelled, JobId, QueueName};
-use chrono::Utc;
+use celeriac_queue::{Cancelled, Event, JobId, LogLine, QueueName};
+use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 
 use crate::actions::jobs;
 use crate::audit::Actor;
 use crate::human::{bytes, clock, relative, took};
 use crate::lookup::{self, Found};
+use crate::out::announce;
 use crate::reply::{Cell, Reply, Table};
 use crate::stores::Stores;
 use crate::views::jobs::JobRow;
@@ -21,6 +22,17 @@ pub(crate) enum JobCommand {
     Cancel(Which),
     /// Run an ended job again, from its first attempt.
     Retry(Which),
+    /// What a job said while it ran.
+    Log(Log),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Log {
+    #[command(flatten)]
+    which: Which,
+    /// Go on until the job has ended, and show its progress too.
+    #[arg(long, short)]
+    follow: bool,
 }
 
 #[derive(Debug, Args)]
@@ -37,8 +49,42 @@ impl JobCommand {
             Self::Show(which) => which.show(stores).await,
             Self::Cancel(which) => which.cancel(stores, actor).await,
             Self::Retry(which) => which.retry(stores, actor).await,
+            Self::Log(log) => log.run(stores).await,
         }
     }
+}
+
+impl Log {
+    async fn run(self, stores: &Stores) -> anyhow::Result<Reply> {
+        let Which { id, queue } = &self.which;
+        let inspector = stores.inspector().await?;
+        let row = crate::views::jobs::find(&inspector, id, queue.as_ref()).await?.ok_or_else(|| unknown(id))?;
+        if !self.follow {
+            let lines = inspector.log(&row.queue, id).await?;
+            let nothing = lines.is_empty().then(|| format!("job {id} has said nothing"));
+            return Ok(lines.iter().fold(Reply::of(&lines), |reply, line| reply.line(log_line(line))).note(nothing));
+        }
+        let mut follower = stores.client().await?.follow(&row.queue, id).await?;
+        while let Some(event) = follower.next().await? {
+            match event {
+                Event::Log(line) => announce(&log_line(&line)),
+                Event::Progress(progress) => {
+                    let step = progress.step.map_or_else(String::new, |step| format!("{step}: "));
+                    announce(&format!("{:>3.0} %  {step}{}", progress.percent, progress.message));
+                }
+                Event::Ended(outcome) => {
+                    let reason = outcome.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+                    return Ok(Reply::of(&outcome).line(format!("Job {id} is {}{reason}.", outcome.state)));
+                }
+            }
+        }
+        anyhow::bail!("job {id} has ended, and how is not known any more")
+    }
+}
+
+fn log_line(line: &LogLine) -> String {
+    let at = DateTime::<Utc>::from_timestamp_millis(line.at.cast_signed()).map(clock).unwrap_or_default();
+    format!("{at}  {}", line.message)
 }
 
 impl Which {

@@ -5,6 +5,7 @@ mod assets;
 mod auth;
 mod console;
 mod gate;
+mod log;
 mod metrics;
 mod probes;
 mod request_id;
@@ -42,6 +43,8 @@ struct Shared {
     stores: Stores,
     health: Health,
     gate: Gate,
+    /// Ends what would go on for ever: live logs.
+    closing: Stop,
 }
 
 /// Listens at BIND until asked to stop; answers under way are finished.
@@ -52,7 +55,7 @@ pub async fn serve(stores: Stores, stop: &Stop) -> anyhow::Result<()> {
     let bind = stores.settings().text("BIND").to_owned();
     let listener = TcpListener::bind(&bind).await.with_context(|| format!("cannot listen at BIND={bind}"))?;
     let address = listener.local_addr()?;
-    let router = router(stores, address)?;
+    let router = router_until(stores, address, stop.clone())?;
     tracing::info!(%address, "the console, the API, health and metrics are at http://{address}/");
     tokio::select! {
         served = serve_http(listener, router).with_graceful_shutdown(stop.token().cancelled_owned()) => served?,
@@ -67,11 +70,16 @@ pub async fn serve(stores: Stores, stop: &Stop) -> anyhow::Result<()> {
 /// # Errors
 /// When the address is open to the network and CONSOLE_PASSWORD is not set or too short.
 pub fn router(stores: Stores, address: SocketAddr) -> anyhow::Result<Router> {
+    router_until(stores, address, Stop::new())
+}
+
+fn router_until(stores: Stores, address: SocketAddr, closing: Stop) -> anyhow::Result<Router> {
     let gate = Gate::new(stores.settings().maybe_secret("CONSOLE_PASSWORD"), address)?;
-    let shared = Shared { health: Health::new(stores.clone()), stores, gate };
+    let shared = Shared { health: Health::new(stores.clone()), stores, gate, closing };
     let api = Router::new()
         .route("/api/v1/jobs", post(api::enqueue))
         .route("/api/v1/jobs/{id}", get(api::show))
+        .route("/api/v1/jobs/{id}/log", get(log::log))
         .method_not_allowed_fallback(async || Error::WrongMethod)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
     let console = Router::new()

@@ -7,5 +7,6 @@ mod commands;
 mod console;
 mod documents;
 mod health;
+mod log;
 mod metrics;
 mod support;

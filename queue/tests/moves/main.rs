@@ -12,6 +12,7 @@ mod enqueue;
 mod expire;
 mod extend;
 mod inspect;
+mod log;
 mod memory_full;
 mod model;
 mod notices;

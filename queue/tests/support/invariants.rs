@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::snapshot::Snapshot;
 
 /// Every key that a queue may have, but for the histories.
-const KEYS: [&str; 45] = [
+const KEYS: [&str; 46] = [
     "jobs",
     "scheduled",
     "running",
@@ -38,6 +38,7 @@ const KEYS: [&str; 45] = [
     "extras",
     "resting",
     "suspects",
+    "logged",
     "limits",
     "busy",
     "buckets",
@@ -177,7 +178,7 @@ impl Snapshot {
         let kept: BTreeSet<String> = self.members("unique_until");
         must(kept.is_subset(&self.fields("uniques")), "a period is kept of a unique key that nobody has".to_owned());
         for key in self.keys.keys().filter(|key| *key != "wake" && !key.starts_with("lane:") && !KEYS.contains(&key.as_str())) {
-            let of = key.strip_prefix("history:");
+            let of = key.strip_prefix("history:").or_else(|| key.strip_prefix("log:"));
             must(of.is_some_and(|id| jobs.contains(id)), format!("{key} is an orphan"));
         }
         broken
