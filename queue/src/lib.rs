@@ -45,6 +45,7 @@ mod registry;
 mod scripts;
 mod shares;
 pub mod state;
+pub mod testing;
 mod unique;
 mod wait;
 mod workers;

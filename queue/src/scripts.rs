@@ -31,6 +31,8 @@ static ACKNOWLEDGE: LazyLock<Script> = script!("keys", "acknowledge");
 static WAIT: LazyLock<Script> = script!("keys", "wait");
 static SET_LIMITS: LazyLock<Script> = script!("keys", "touch", "lanes", "set_limits");
 static LOG: LazyLock<Script> = script!("keys", "log");
+static ADVANCE: LazyLock<Script> = script!("keys", "advance");
+static WIPE: LazyLock<Script> = script!("keys", "wipe");
 static PROGRESS: LazyLock<Script> = script!("keys", "progress");
 
 /// What a settling move did to one job.
@@ -393,4 +395,12 @@ pub(crate) async fn progress(connection: &Connection, keys: &QueueKeys, id: &Job
 /// The line's number, or nothing when the job does not run.
 pub(crate) async fn log(connection: &Connection, keys: &QueueKeys, id: &JobId, line: &str) -> Result<Option<u64>, Error> {
     Ok(u64::try_from(Call::new("log", &LOG, keys).arg(id.as_str()).arg(line).number(connection).await?).ok())
+}
+
+pub(crate) async fn advance(connection: &Connection, keys: &QueueKeys, ms: u64) -> Result<(), Error> {
+    Call::new("advance", &ADVANCE, keys).arg(ms).number(connection).await.map(|_| ())
+}
+
+pub(crate) async fn wipe(connection: &Connection, keys: &QueueKeys) -> Result<(), Error> {
+    Call::new("wipe", &WIPE, keys).number(connection).await.map(|_| ())
 }

@@ -64,6 +64,7 @@ mod settle_layer;
 mod settler;
 mod shares;
 mod span;
+pub mod testing;
 mod trouble;
 mod waking;
 mod worker;

@@ -8,3 +8,4 @@ mod outbox;
 mod outcomes;
 mod stopping;
 mod suspects;
+mod testing;
