@@ -95,11 +95,6 @@ impl Snapshot {
         lanes
     }
 
-    /// What a job has that only some have.
-    fn extra(&self, id: &str) -> Value {
-        self.hash("extras").get(id).map_or(Value::Null, |json| serde_json::from_slice(json).unwrap())
-    }
-
     fn broken_invariants(&self) -> Vec<String> {
         let mut broken = Vec::new();
         let mut must = |holds: bool, what: String| {
@@ -135,9 +130,14 @@ impl Snapshot {
         let in_lists: usize = self.lanes().iter().map(|(_, ids)| ids.len()).sum();
         must(in_lists == ready.len() + self.set("ghosts").len(), "a ghost stands in no ready list".to_owned());
         must(self.list("wake").len() <= 1, "there is more than one wake token".to_owned());
+        let (priorities, extras) = (self.hash("priorities"), self.hash("extras"));
+        let key_of = |id: &str| {
+            let extra: Value = serde_json::from_slice(extras.get(id)?).unwrap();
+            extra["key"].as_str().map(str::to_owned)
+        };
         for (lane, id) in self.ready() {
-            let priority = self.hash("priorities").get(&id).map_or("5".to_owned(), |text| String::from_utf8_lossy(text).into_owned());
-            let own = format!("{priority}@{}", self.extra(&id)["key"].as_str().unwrap_or_default());
+            let priority = priorities.get(&id).map_or("5".into(), |text| String::from_utf8_lossy(text));
+            let own = format!("{priority}@{}", key_of(&id).unwrap_or_default());
             must(own == lane, format!("{id} belongs to lane {own} and stands in lane {lane}"));
         }
         let rested = self.members("resting");
@@ -146,29 +146,31 @@ impl Snapshot {
         for lane in &rested {
             must(self.keys.contains_key(&format!("lane:{lane}")), format!("lane {lane} rests and is empty"));
         }
-        let limit = |field: &str| self.hash("limits").get(field).map(|number| String::from_utf8_lossy(number).parse::<f64>().unwrap());
+        let number = |text: &Vec<u8>| String::from_utf8_lossy(text).parse::<f64>().unwrap();
+        let (limits, counted) = (self.hash("limits"), self.hash("busy"));
+        let limit = |field: &str| limits.get(field).map(number);
         for (lane, _) in self.zset("resting").iter().filter(|(_, until)| until.is_infinite()) {
             let key = &lane[2..];
             let max = limit(&format!("concurrency:{key}")).or(limit("key_concurrency"));
-            let running = self.hash("busy").get(key).map_or(0.0, |count| String::from_utf8_lossy(count).parse().unwrap());
+            let running = counted.get(key).map_or(0.0, number);
             must(max.is_some_and(|max| running >= max), format!("lane {lane} waits for a job of its key to end, and has room"));
         }
         must(!self.keys.contains_key("limits") || self.fields("meta").contains("rich"), "claim does not know of the limits".to_owned());
         let is_rated = limit("rate").is_some() || limit("key_rate").is_some();
         must(!self.keys.contains_key("buckets") || is_rated, "there are buckets and no rate".to_owned());
         for (lane, ids) in self.lanes() {
-            let is_seen = lane.ends_with('@') || rings.contains(&lane) || rested.contains(&lane);
+            let is_seen = lane.len() == 2 || rings.contains(&lane) || rested.contains(&lane);
             must(ids.is_empty() || is_seen, format!("nobody will look at lane {lane}"));
             must(ids.is_empty() || lane == "5@" || self.fields("meta").contains("rich"), format!("claim does not know of lane {lane}"));
         }
         must(suspects.is_empty() || self.fields("meta").contains("rich"), "claim does not know of suspects".to_owned());
         let mut busy: BTreeMap<String, u64> = BTreeMap::new();
         for id in &running {
-            if let Some(key) = self.extra(id)["key"].as_str() {
-                *busy.entry(key.to_owned()).or_default() += 1;
+            if let Some(key) = key_of(id) {
+                *busy.entry(key).or_default() += 1;
             }
         }
-        let counted = self.hash("busy").into_iter().map(|(key, count)| (key, String::from_utf8(count).unwrap().parse().unwrap()));
+        let counted = counted.iter().map(|(key, count)| (key.clone(), number(count) as u64));
         must(busy == counted.collect(), format!("{busy:?} jobs of each key run, but others are counted"));
         for (key, holder) in self.hash("uniques") {
             let holder = String::from_utf8(holder).unwrap();

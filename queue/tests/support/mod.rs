@@ -8,8 +8,8 @@ mod text;
 use std::time::{Duration, Instant};
 
 use celeriac_queue::{
-    Claim, Client, Company, Connection, Consumer, Delivery, EnqueueOptions, Enqueued, Inspector, JobId, LeaseConfig, Namespace, Policy,
-    QueueName, RedisConfig, WorkerId,
+    Claim, Client, Company, Connection, Consumer, Delivery, EnqueueOptions, Enqueued, Inspector, JobId, LeaseConfig, Limits, Namespace,
+    Policy, QueueName, RedisConfig, WorkerId,
 };
 use redis::FromRedisValue;
 
@@ -78,6 +78,24 @@ impl TestQueue {
 
     pub(crate) async fn put_first(&self, id: &str, priority: u8) -> Enqueued {
         self.put_with(id, EnqueueOptions { priority: Some(priority), ..EnqueueOptions::default() }).await
+    }
+
+    pub(crate) async fn put_keyed(&self, id: &str, key: &str) -> Enqueued {
+        self.put_with(id, EnqueueOptions { key: Some(key.to_owned()), ..EnqueueOptions::default() }).await
+    }
+
+    /// Enqueues jobs `<name>-0`, `<name>-1` and so on, 500 a call.
+    pub(crate) async fn put_many(&self, name: &str, count: usize, options: EnqueueOptions) {
+        let all: Vec<usize> = (0..count).collect();
+        for part in all.chunks(500) {
+            let of = |number| EnqueueOptions { id: Some(job(&format!("{name}-{number}"))), ..options.clone() };
+            let jobs = part.iter().map(|number| ("note".to_owned(), b"{}".to_vec(), of(number))).collect();
+            self.client.enqueue_many(&self.name, jobs, &Policy::default()).await.unwrap();
+        }
+    }
+
+    pub(crate) async fn limit(&self, limits: Limits) {
+        self.client.set_limits(&self.name, &limits).await.unwrap();
     }
 
     pub(crate) async fn put_with(&self, id: &str, options: EnqueueOptions) -> Enqueued {
@@ -190,6 +208,11 @@ pub(crate) async fn tell_all(worker: &Consumer) {
 
 pub(crate) fn ids(deliveries: &[Delivery]) -> Vec<&str> {
     deliveries.iter().map(|delivery| delivery.id.as_str()).collect()
+}
+
+/// How many of some deliveries have an id that begins so.
+pub(crate) fn count_of(deliveries: &[Delivery], prefix: &str) -> usize {
+    deliveries.iter().filter(|delivery| delivery.id.as_str().starts_with(prefix)).count()
 }
 
 /// The leases of some deliveries, as extend and release want them.

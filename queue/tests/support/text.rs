@@ -63,6 +63,7 @@ fn word(key: &str, field: &str, value: &[u8], now: u64) -> String {
         "meta" if field == "touched" => format!("{field}@{}", moment(text(value).parse().unwrap(), now)),
         "meta" if field == "passed" => format!("{field}={}", text(value)),
         "meta" => field.to_owned(),
+        "limits" => format!("{field}={}", text(value).parse::<f64>().unwrap()),
         _ => format!("{field}={}", text(value)),
     }
 }
