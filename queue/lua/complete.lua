@@ -46,7 +46,8 @@ if call('EXISTS', waited) == 1 then
     if replies[i] == 1 and call('SREM', waited, id) == 1 then call('PUBLISH', ended_channel, id .. '\n' .. ARGV[2 + (i - 1) * 5 + 4]) end
   end
 end
-for id, extra in pairs(freed(won)) do
+local found = freed(won)
+for id, extra in pairs(found) do
   if extra.unique then let_go(id, extra.unique, true) end
 end
 local histories = {}
@@ -62,7 +63,7 @@ if call('EXISTS', cancels) == 1 then call('HDEL', cancels, unpack(won)) end
 if #gone > 0 then
   call('HDEL', jobs, unpack(gone))
   if call('EXISTS', priorities) == 1 then call('HDEL', priorities, unpack(gone)) end
-  if call('EXISTS', extras) == 1 then call('HDEL', extras, unpack(gone)) end
+  if next(found) then call('HDEL', extras, unpack(gone)) end
   drop_logs(gone)
   for _, id in ipairs(gone) do
     if histories[id] then call('UNLINK', histories[id]) end

@@ -1,5 +1,5 @@
 --[[ lanes (fragment): where jobs wait for their turn. Needs keys.lua.
-     A lane is a list of ids: a job without a key waits in the ready list of its priority, one with a key in the lane of its priority and key.
+     A lane is a list of ids: a job without a key waits in the ready list of its priority, one with a key in a lane of both.
      A lane's name is `<priority>@<key>`; the ready lists are the lanes without a key. A job whose worker died while it ran it waits among
      the suspects. The ring of a priority holds its lanes by virtual time; a lane that may not run for now rests.
      As long as every job waits in the default ready list, `rich` is not set and none of this is looked at. ]]

@@ -1,5 +1,5 @@
 --[[ limits (fragment of claim): how many jobs of a queue or of a key run at once, and how many units of them begin in a time. Needs keys.
-     `limits` holds what set_limits.lua wrote. `busy` counts the running jobs of a key. `buckets` are token buckets, each the moment at which
+     `limits` holds what set_limits.lua wrote, `busy` counts the running jobs of a key. `buckets` are token buckets, each the moment when
      it is full again (generic cell rate algorithm, ITU-T I.371): the queue's own has an empty name, as the key of a job without one. ]]
 local buckets, busy = stem .. 'buckets', stem .. 'busy'
 local UNLIMITED = math.huge

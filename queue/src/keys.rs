@@ -155,7 +155,7 @@ impl QueueKeys {
         self.get(Key::Jobs).trim_end_matches("jobs")
     }
 
-    /// `…:ring:0` to `…:ring:9` (zset: lane that may have its turn → virtual time)
+    /// `…:ring:0` to `…:ring:9` (zset: lane that may have its turn → virtual time; one that ran empty stays until its turn)
     pub(crate) fn ring(&self, priority: u8) -> String {
         format!("{}ring:{priority}", self.stem())
     }

@@ -116,7 +116,8 @@ pub enum Company {
     Any,
     /// The one job is a suspect: until it is settled its worker is to run nothing else.
     Alone,
-    /// A suspect waits for this worker: nothing was handed out, and it is to claim nothing anywhere until it holds no job.
+    /// A suspect waits for this worker: nothing was handed out, and it is to claim nothing elsewhere until it holds no job. It remains the
+    /// one to do so while it claims here at least once a lease; another is told to drain when it does not.
     Drain,
 }
 

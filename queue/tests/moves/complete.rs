@@ -121,6 +121,21 @@ async fn completing_with_a_lost_lease_changes_nothing_while_the_rest_of_the_batc
 }
 
 #[tokio::test]
+async fn a_job_named_twice_in_one_call_is_completed_once() {
+    let queue = TestQueue::new().await;
+    let worker = queue.worker("w1");
+    queue.put_keyed("a", "x").await;
+    queue.put_keyed("b", "x").await;
+    let (a, b) = (claim_one(&worker).await, claim_one(&worker).await);
+    assert_eq!(worker.complete(&[done(&a, 0), done(&a, 0)]).await.unwrap(), [Settled::Done, Settled::LeaseLost]);
+    let snapshot = queue.snapshot().await;
+    assert_eq!((&snapshot.hash("busy")["x"], &snapshot.hash("stats")["finished"]), (&b"1".to_vec(), &b"1".to_vec()));
+    queue.state().await;
+    worker.complete(&[done(&b, 0)]).await.unwrap();
+    queue.state().await;
+}
+
+#[tokio::test]
 async fn the_oldest_records_make_room_but_never_one_whose_notice_is_open() {
     let queue = TestQueue::new().await;
     let worker = queue.worker_with("w1", LeaseConfig { lease: LEASE, finished_max: 2, ..LeaseConfig::default() });

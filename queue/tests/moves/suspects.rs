@@ -56,6 +56,7 @@ async fn one_busy_worker_at_a_time_empties_itself_and_the_others_go_on() {
     let queue = with_a_suspect().await;
     let (one, other, idle) = (queue.worker("w1"), queue.worker("w2"), queue.worker("w3"));
     queue.put_many("b", 4, EnqueueOptions::default()).await;
+    queue.take_token().await;
     let claim = one.claim(2, 0).await.unwrap();
     assert_eq!((claim.deliveries.len(), claim.company, claim.work_left), (0, Company::Drain, false));
     assert!(queue.take_token().await, "an idle worker would take the suspect at once");
