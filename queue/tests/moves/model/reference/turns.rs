@@ -133,7 +133,6 @@ impl Reference {
     }
 
     pub(crate) fn overtake(&mut self, times: usize) {
-        self.turns.since_lower = self.turns.since_lower.max(times);
-        self.turns.passed = self.turns.passed.min(times);
+        self.turns = Guard { since_lower: self.turns.since_lower.max(times), passed: times };
     }
 }
