@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use celeriac_queue::{Connection, Namespace, RedisConfig};
+use celeriac_queue::{Connection, KeyRing, Namespace, RedisConfig};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -15,12 +15,14 @@ pub fn install_tls() {
 }
 
 /// # Errors
-/// When REDIS_PREFIX is not a prefix, or Redis does not answer at REDIS_URL.
+/// When REDIS_PREFIX is not a prefix, PAYLOAD_ENCRYPTION_KEYS not a list of keys, or Redis does not answer at REDIS_URL.
 pub async fn redis(settings: &Settings) -> anyhow::Result<Connection> {
     install_tls();
     let mut config = RedisConfig::new(settings.text("REDIS_URL"));
     config.namespace = Namespace::parse(settings.text("REDIS_PREFIX")).context("REDIS_PREFIX cannot be used")?;
     config.ca_file = settings.maybe_path("REDIS_CA_FILE");
+    config.payload_keys =
+        settings.maybe("PAYLOAD_ENCRYPTION_KEYS").map(KeyRing::parse).transpose().context("PAYLOAD_ENCRYPTION_KEYS cannot be used")?;
     Connection::open(&config).await.context("Redis does not answer at REDIS_URL")
 }
 

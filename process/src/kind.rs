@@ -23,8 +23,8 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// Queue names separated by commas.
     Queues,
-    /// Fernet keys separated by commas.
-    FernetKeys,
+    /// Keys of 32 bytes in URL-safe base64 (Fernet's form), separated by commas.
+    Keys,
     /// host:port
     Address,
     /// A number from 0 to 1.
@@ -55,7 +55,7 @@ impl Kind {
                 .iter()
                 .find_map(|entry| served_queue_fault(entry))
                 .or_else(|| split_list(text).is_empty().then(|| "it names no queue".into())),
-            Self::FernetKeys => fernet_fault(text),
+            Self::Keys => celeriac_queue::KeyRing::parse(text).err().map(|error| error.to_string()),
             Self::Address => text.to_socket_addrs().is_err().then(|| "it must be host:port".into()),
             Self::Fraction => text
                 .parse::<f64>()
@@ -102,19 +102,4 @@ fn served_queue_fault(entry: &str) -> Option<String> {
     }
     let is_weight = weight.parse::<u32>().is_ok_and(|weight| (1..=1_000).contains(&weight));
     (!is_weight).then(|| format!("the weight of queue {name} must be a number from 1 to 1000, as in documents:3,default:1"))
-}
-
-/// A Fernet key is 32 bytes in URL-safe base64: 43 characters, with or without the final `=`.
-fn fernet_fault(text: &str) -> Option<String> {
-    let keys = split_list(text);
-    let url_safe = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-    let bad = keys.iter().position(|key| {
-        let body = key.strip_suffix('=').unwrap_or(key);
-        body.len() != 43 || !body.bytes().all(url_safe)
-    });
-    match bad {
-        _ if keys.is_empty() => Some("it holds no key".into()),
-        Some(at) => Some(format!("key {} of {} is not 32 bytes in URL-safe base64 (44 characters)", at + 1, keys.len())),
-        None => None,
-    }
 }

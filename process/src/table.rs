@@ -78,6 +78,13 @@ pub static SETTINGS: &[Setting] = &[
         "celeriac",
         "First part of every Redis key, so that several installations share one Redis.",
     ),
+    secret(plain(
+        "PAYLOAD_ENCRYPTION_KEYS",
+        Kind::Keys,
+        None,
+        "cGF5bG9hZC1leGFtcGxlLWtleS0zMi1ieXRlcyEhISE=",
+        "Keys that the arguments of jobs are encrypted with in Redis, newest first, separated by commas; the same for every process. Unset: they lie there as they are. Make one: `openssl rand -base64 32 | tr +/ -_`.",
+    )),
     needed(
         secret(plain(
             "DATABASE_URL",
@@ -137,7 +144,7 @@ pub static SETTINGS: &[Setting] = &[
     needed(
         secret(plain(
             "FIELD_ENCRYPTION_KEYS",
-            Kind::FernetKeys,
+            Kind::Keys,
             None,
             "Y2VsZXJpYWMtZXhhbXBsZS1rZXktMzItYnl0ZXMhISE=",
             "Fernet keys of encrypted columns, newest first, separated by commas. Make one: `python3 -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'` or `openssl rand -base64 32 | tr +/ -_`.",

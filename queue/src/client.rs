@@ -12,8 +12,8 @@ use crate::scripts::{self, CancelReply, NewJob, Put, RequeueReply, WaitReply};
 use crate::unique::RawUnique;
 use crate::wait::EndListener;
 use crate::{
-    Connection, Envelope, Error, Job, JobId, Limits, Millis, Origin, Outcome, PAYLOAD_BYTES_MAX, Policy, Progress, QueueName, RedisConfig,
-    State, Unique,
+    Conflict, Connection, Envelope, Error, Job, JobId, KeyRing, Limits, Millis, Origin, Outcome, PAYLOAD_BYTES_MAX, Policy, Progress,
+    QueueName, RedisConfig, State, Unique,
 };
 
 /// How long an id chosen by the caller is remembered after the job's end.
@@ -155,7 +155,7 @@ impl Client {
         let ids: Vec<JobId> = jobs.iter().map(|(_, _, options)| options.id.clone().unwrap_or_else(JobId::generate)).collect();
         let mut new_jobs = Vec::with_capacity(jobs.len());
         for ((name, payload, options), id) in jobs.into_iter().zip(&ids) {
-            new_jobs.push(new_job(id, name, payload, policy, options, now)?);
+            new_jobs.push(new_job(id, name, payload, policy, options, now, self.connection.payload_keys())?);
         }
         self.announce(queue).await?;
         let replies = scripts::enqueue(&self.connection, &self.keys(queue), &new_jobs).await?;
@@ -335,6 +335,7 @@ fn new_job<'a>(
     policy: &Policy,
     options: EnqueueOptions,
     now: Millis,
+    payload_keys: Option<&KeyRing>,
 ) -> Result<NewJob<'a>, Error> {
     check_job_name(&name)?;
     let priority = options.priority.unwrap_or(policy.priority);
@@ -353,9 +354,11 @@ fn new_job<'a>(
     envelope.remember_ms = options.id.is_some().then_some(REMEMBER.as_millis() as u64);
     envelope.request_id = options.request_id;
     envelope.traceparent = options.traceparent;
+    // Such arguments come to lie under the id of the job that has the unique key.
+    let may_replace = options.unique.is_some_and(|unique| unique.conflict != Conflict::Reject);
     Ok(NewJob {
         id,
-        envelope: envelope.encode(),
+        envelope: envelope.encode((!may_replace).then_some(id), payload_keys),
         priority,
         due: options.at.unwrap_or(0),
         delay_ms: options.delay.map_or(0, |delay| delay.as_millis() as u64),

@@ -9,7 +9,7 @@ use redis::{AsyncConnectionConfig, Client, IntoConnectionInfo, TlsCertificates};
 use tokio_util::sync::CancellationToken;
 
 use crate::line::Line;
-use crate::{Error, Namespace};
+use crate::{Error, KeyRing, Namespace};
 
 /// Where Redis is and how long to wait for it.
 #[derive(Clone)]
@@ -19,6 +19,8 @@ pub struct RedisConfig {
     pub namespace: Namespace,
     /// A certificate authority (PEM) to trust instead of the system's, for a private `rediss://`.
     pub ca_file: Option<PathBuf>,
+    /// Encrypts the payloads of new jobs, and reads those of others. `None`: they are stored as they are.
+    pub payload_keys: Option<KeyRing>,
     /// How long a command may take before it counts as failed and the connection as suspect.
     pub response_timeout: Duration,
     pub connect_timeout: Duration,
@@ -30,6 +32,7 @@ impl RedisConfig {
             url: url.into(),
             namespace: Namespace::default(),
             ca_file: None,
+            payload_keys: None,
             response_timeout: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(3),
         }
@@ -65,6 +68,11 @@ impl Connection {
 
     pub fn namespace(&self) -> &Namespace {
         &self.config.namespace
+    }
+
+    /// What payloads are encrypted with, if they are.
+    pub fn payload_keys(&self) -> Option<&KeyRing> {
+        self.config.payload_keys.as_ref()
     }
 
     /// The shared connection. Never block on it: everything else would wait behind.

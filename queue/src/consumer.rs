@@ -63,6 +63,8 @@ pub struct Notice {
     pub id: JobId,
     /// `None` when the record is gone or cannot be read: nothing can be told to anybody, acknowledge it.
     pub envelope: Option<Envelope>,
+    /// It cannot be read for want of a key that another worker may have.
+    pub key_missing: bool,
     pub outcome: Outcome,
     /// Unless acknowledged, it is handed out again then (Redis clock, ms).
     pub visible_at: Millis,
@@ -179,21 +181,25 @@ impl Consumer {
         };
         let raw = scripts::claim(&self.connection, &self.keys, args).await?;
         let deliveries = raw.jobs.into_iter().filter_map(|(id, bytes, tries)| {
+            let id = JobId::parse(&id).ok()?;
             Some(Delivery {
                 queue: self.queue.clone(),
-                id: JobId::parse(&id).ok()?,
                 token: token.clone(),
-                envelope: Envelope::decode(&bytes),
+                envelope: self.decode(&bytes, &id),
+                id,
                 tries: Tries::parse(&tries),
                 claimed_at: raw.now,
             })
         });
         let visible_at = raw.now + notice_ms;
         let notices = raw.notices.into_iter().filter_map(|(id, bytes, outcome)| {
+            let id = JobId::parse(&id).ok()?;
+            let envelope = self.decode(&bytes, &id);
             Some(Notice {
                 queue: self.queue.clone(),
-                id: JobId::parse(&id).ok()?,
-                envelope: Envelope::decode(&bytes).ok(),
+                id,
+                key_missing: matches!(envelope, Err(Error::KeyMissing { .. })),
+                envelope: envelope.ok(),
                 outcome: serde_json::from_str(&outcome).unwrap_or_else(|_| Outcome::new(State::Dead, raw.now)),
                 visible_at,
             })
@@ -292,6 +298,10 @@ impl Consumer {
             limit: BATCH_MAX,
         };
         scripts::prune(&self.connection, &self.keys, args).await
+    }
+
+    fn decode(&self, bytes: &[u8], id: &JobId) -> Result<Envelope, Error> {
+        Envelope::decode(bytes, id, self.connection.payload_keys())
     }
 
     fn lease_ms(&self) -> u64 {

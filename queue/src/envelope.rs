@@ -2,13 +2,18 @@
 //!
 //! The payload stays opaque: a message of another system (Celery's, say) can be carried with its own content type. Headers of a newer
 //! version are refused by name; unknown header fields are ignored, so an older worker reads what a newer client wrote.
+//!
+//! With a [`KeyRing`] the payload is encrypted and the header stays readable. The ciphertext opens only under this job's name and id.
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Millis};
+use crate::key_ring::{Closed, plain_len};
+use crate::{Error, JobId, KeyRing, Millis};
 
-/// The newest version this code reads and the one it writes.
+/// What is written with a plain payload.
 const VERSION: u8 = 1;
+/// With an encrypted one: a version of its own, so that a worker from before it says so instead of taking noise for arguments.
+const VERSION_SEALED: u8 = 2;
 
 /// Payloads above this are refused at enqueue: 1 MB.
 pub const PAYLOAD_BYTES_MAX: usize = 1_000_000;
@@ -59,6 +64,12 @@ pub struct Envelope {
     /// W3C trace context of the enqueuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
+    /// The name of the key that the payload is stored under; absent when it is stored as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    /// The encrypted payload is not bound to an id: it may have taken the place of another job's.
+    #[serde(default, skip_serializing_if = "is_default")]
+    any_id: bool,
     #[serde(skip)]
     pub payload: Vec<u8>,
 }
@@ -90,55 +101,137 @@ impl Envelope {
             remember_ms: None,
             request_id: None,
             traceparent: None,
+            key: None,
+            any_id: false,
             payload,
         }
     }
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec(self).expect("a header has only text keys");
+    /// The bytes to store under this id (`None`: under one that is not known yet), the payload encrypted when there is a ring.
+    pub(crate) fn encode(mut self, id: Option<&JobId>, ring: Option<&KeyRing>) -> Vec<u8> {
+        self.key = ring.map(|ring| ring.newest().to_owned());
+        self.any_id = ring.is_some() && id.is_none();
+        self.version = if ring.is_some() { VERSION_SEALED } else { VERSION };
+        if let Some(ring) = ring {
+            self.payload = ring.seal(&bound_to(&self.job, id), &self.payload);
+        }
+        let mut bytes = serde_json::to_vec(&self).expect("a header has only text keys");
         bytes.push(b'\n');
         bytes.extend_from_slice(&self.payload);
         bytes
     }
 
+    /// Reads what was stored under this id, the payload included.
+    ///
     /// # Errors
-    /// [`Error::Decode`] when there is no header line, it is not JSON of the expected shape, or its version is newer than this code.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
+    /// [`Error::Decode`] when there is no header line, it is not JSON of the expected shape, or its version is newer than this code;
+    /// [`Error::KeyMissing`] when the ring has not the key of the payload, [`Error::Sealed`] when the payload does not open with it.
+    pub fn decode(bytes: &[u8], id: &JobId, ring: Option<&KeyRing>) -> Result<Self, Error> {
+        let mut envelope = Self::peek(bytes)?;
+        let Some(key) = &envelope.key else { return Ok(envelope) };
+        let id = (!envelope.any_id).then_some(id);
+        let opened = ring.map_or(Err(Closed::KeyMissing), |ring| ring.open(key, &bound_to(&envelope.job, id), &envelope.payload));
+        envelope.payload = opened.map_err(|closed| match closed {
+            Closed::KeyMissing => Error::KeyMissing { key: key.clone() },
+            Closed::Changed => Error::Sealed { key: key.clone() },
+        })?;
+        Ok(envelope)
+    }
+
+    /// Reads the header; an encrypted payload stays so. For views, which show no payloads.
+    ///
+    /// # Errors
+    /// [`Error::Decode`], as above.
+    pub(crate) fn peek(bytes: &[u8]) -> Result<Self, Error> {
         let end = bytes.iter().position(|b| *b == b'\n').ok_or_else(|| Error::Decode("it has no header line".into()))?;
         let mut envelope: Self = serde_json::from_slice(&bytes[..end]).map_err(|error| Error::Decode(error.to_string()))?;
-        if envelope.version > VERSION {
-            return Err(Error::Decode(format!("it has version {}, this worker reads up to {VERSION}: upgrade it", envelope.version)));
+        if envelope.version > VERSION_SEALED {
+            let version = envelope.version;
+            return Err(Error::Decode(format!("it has version {version}, this worker reads up to {VERSION_SEALED}: upgrade it")));
         }
         envelope.payload = bytes[end + 1..].to_vec();
         Ok(envelope)
     }
+
+    /// The name of the key that the payload is stored under; `None`: it is stored as it is.
+    pub fn encrypted_with(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
+    /// The plain payload's size, of an envelope that was only peeked at.
+    pub(crate) fn peeked_bytes(&self) -> usize {
+        if self.key.is_some() { plain_len(self.payload.len()) } else { self.payload.len() }
+    }
+}
+
+/// What a payload is bound to. Not to the rest of the header: a requeue takes the deadline out of it. An id is not empty and holds no
+/// line's end, so no two pairs look alike.
+fn bound_to(job: &str, id: Option<&JobId>) -> Vec<u8> {
+    format!("{}\n{job}", id.map_or("", JobId::as_str)).into_bytes()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_was_encoded_is_decoded_and_the_payload_is_untouched() {
+    const KEYS: &str = "cGF5bG9hZC1leGFtcGxlLWtleS0zMi1ieXRlcyEhISE=";
+
+    fn id(text: &str) -> JobId {
+        JobId::parse(text).unwrap()
+    }
+
+    fn envelope() -> Envelope {
         let mut envelope = Envelope::new("greet", b"{\n\"a\": 1}\n\xff\x00".to_vec(), 1_763_711_111_111);
         envelope.origin = Origin::Outbox;
         envelope.content_type = "application/x-python".into();
         envelope.remember_ms = Some(5);
-        assert_eq!(Envelope::decode(&envelope.encode()).unwrap(), envelope);
+        envelope
+    }
+
+    #[test]
+    fn what_was_encoded_is_decoded_and_the_payload_is_untouched() {
+        let bytes = envelope().encode(Some(&id("a")), None);
+        assert_eq!(Envelope::decode(&bytes, &id("a"), None).unwrap(), envelope());
     }
 
     #[test]
     fn a_plain_header_stays_small() {
-        let envelope = Envelope::new("process_document", b"{}".to_vec(), 1_763_711_111_111);
-        assert!(envelope.encode().len() < 60 + envelope.payload.len(), "{}", String::from_utf8_lossy(&envelope.encode()));
+        let bytes = Envelope::new("process_document", b"{}".to_vec(), 1_763_711_111_111).encode(Some(&id("a")), None);
+        assert!(bytes.len() < 60 + 2, "{}", String::from_utf8_lossy(&bytes));
     }
 
     #[test]
     fn a_newer_version_an_empty_value_and_noise_are_refused_with_a_reason() {
         for bad in [&b""[..], b"{}", b"{}\n", b"\xff\xfe\n{}", b"{\"v\":9,\"job\":\"a\",\"at\":1}\n{}"] {
-            assert!(matches!(Envelope::decode(bad), Err(Error::Decode(_))), "{bad:?} was accepted");
+            assert!(matches!(Envelope::peek(bad), Err(Error::Decode(_))), "{bad:?} was accepted");
         }
         let unknown_field = b"{\"v\":1,\"job\":\"a\",\"at\":1,\"later\":true}\n{}";
-        assert_eq!(Envelope::decode(unknown_field).unwrap().job, "a");
+        assert_eq!(Envelope::peek(unknown_field).unwrap().job, "a");
+    }
+
+    #[test]
+    fn an_encrypted_payload_opens_only_under_its_own_id_and_name() {
+        let ring = KeyRing::parse(KEYS).unwrap();
+        let bytes = envelope().encode(Some(&id("a")), Some(&ring));
+        let opened = Envelope::decode(&bytes, &id("a"), Some(&ring)).unwrap();
+        assert_eq!((opened.payload, opened.job), (envelope().payload, envelope().job));
+        assert!(matches!(Envelope::decode(&bytes, &id("b"), Some(&ring)), Err(Error::Sealed { .. })), "it opened under another id");
+        let end = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+        let header = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let freed = header.replace("\"key\"", "\"any_id\":true,\"key\"");
+        let freed = [freed.as_bytes(), &bytes[end..]].concat();
+        assert!(matches!(Envelope::decode(&freed, &id("b"), Some(&ring)), Err(Error::Sealed { .. })), "a word in the header freed it");
+        let renamed = [header.replace("greet", "greed").as_bytes(), &bytes[end..]].concat();
+        assert!(matches!(Envelope::decode(&renamed, &id("a"), Some(&ring)), Err(Error::Sealed { .. })), "it opened under another name");
+    }
+
+    #[test]
+    fn whoever_has_not_the_key_reads_the_header_and_is_told_which_key_it_is() {
+        let ring = KeyRing::parse(KEYS).unwrap();
+        let bytes = envelope().encode(Some(&id("a")), Some(&ring));
+        let seen = Envelope::peek(&bytes).unwrap();
+        assert_eq!((seen.job.as_str(), seen.peeked_bytes()), ("greet", envelope().payload.len()));
+        let refused = Envelope::decode(&bytes, &id("a"), None).unwrap_err();
+        assert!(matches!(&refused, Error::KeyMissing { key } if key == ring.newest()), "{refused}");
     }
 }

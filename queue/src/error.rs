@@ -25,6 +25,12 @@ pub enum Error {
     /// Bytes in Redis that are not an envelope of ours.
     #[error("the stored envelope cannot be read: {0}")]
     Decode(String),
+    /// The payload is encrypted with a key that this process was not given.
+    #[error("its payload is encrypted with key {key}, which this worker does not have: add it to PAYLOAD_ENCRYPTION_KEYS, then requeue it")]
+    KeyMissing { key: String },
+    /// The payload does not open with its own key.
+    #[error("its payload does not open with its key {key}: its bytes in Redis were changed, or moved here from another job")]
+    Sealed { key: String },
     /// Nothing with that id is in that queue.
     #[error("there is no job {id} in queue {queue}: it never was, or its record has been pruned")]
     NoSuchJob { queue: QueueName, id: JobId },

@@ -54,6 +54,8 @@ pub struct JobView {
     pub outcome: Option<Outcome>,
     pub request_id: Option<String>,
     pub payload_bytes: usize,
+    /// The name of the key that the payload is encrypted with in Redis; absent when it lies there as it is.
+    pub encrypted_with: Option<String>,
     /// Failed attempts, oldest first, at most 20.
     pub history: Vec<Attempt>,
 }
@@ -119,7 +121,7 @@ impl Inspector {
         let jobs = self.connection.namespace().queue(queue).get(Key::Jobs).to_owned();
         let bytes: Option<Vec<u8>> = redis::cmd("HGET").arg(jobs).arg(next).query_async(&mut self.connection.shared()).await?;
         let now = self.connection.time_ms().await?;
-        Ok(bytes.and_then(|bytes| Envelope::decode(&bytes).ok()).map(|envelope| now.saturating_sub(envelope.at)))
+        Ok(bytes.and_then(|bytes| Envelope::peek(&bytes).ok()).map(|envelope| now.saturating_sub(envelope.at)))
     }
 
     /// # Errors
@@ -151,7 +153,7 @@ impl Inspector {
         if bytes.is_none() && outcome.is_none() {
             return Err(Error::NoSuchJob { queue: queue.clone(), id: id.clone() });
         }
-        let envelope = bytes.as_deref().and_then(|bytes| Envelope::decode(bytes).ok());
+        let envelope = bytes.as_deref().and_then(|bytes| Envelope::peek(bytes).ok());
         let state = match (&outcome, due, lease) {
             (Some(outcome), _, _) => outcome.state,
             (None, Some(_), _) => State::Scheduled,
@@ -174,7 +176,8 @@ impl Inspector {
             progress: progress.and_then(|json| serde_json::from_str(&json).ok()),
             outcome,
             request_id: envelope.as_ref().and_then(|envelope| envelope.request_id.clone()),
-            payload_bytes: envelope.map_or(0, |envelope| envelope.payload.len()),
+            payload_bytes: envelope.as_ref().map_or(0, Envelope::peeked_bytes),
+            encrypted_with: envelope.and_then(|envelope| envelope.encrypted_with().map(str::to_owned)),
             history: history.iter().filter_map(|json| serde_json::from_str(json).ok()).collect(),
         })
     }

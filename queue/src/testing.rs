@@ -37,7 +37,7 @@ pub async fn enqueued<J: Job>(client: &Client, queue: &QueueName) -> Result<Vec<
             let mut get = redis::cmd("HGET");
             get.arg(keys.get(Key::Jobs)).arg(view.id.as_str());
             let bytes: Option<Vec<u8>> = get.query_async(&mut connection.shared()).await?;
-            let envelope = bytes.and_then(|bytes| Envelope::decode(&bytes).ok());
+            let envelope = bytes.and_then(|bytes| Envelope::decode(&bytes, &view.id, connection.payload_keys()).ok());
             if let Some(job) = envelope.and_then(|envelope| serde_json::from_slice(&envelope.payload).ok()) {
                 found.push((view, job));
             }

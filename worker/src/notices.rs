@@ -23,7 +23,8 @@ const AT_ONCE: usize = 8;
 /// Shorter than the minute for which a claimed notice is hidden from others.
 const TIME_LIMIT: Duration = Duration::from_secs(45);
 
-/// How long the notice of a job that this worker does not know waits for a worker that does (in the middle of a deployment, say).
+/// How long the notice of a job that this worker does not know, or has not the key of, waits for a worker that does (in the middle of a
+/// deployment, say).
 const FOR_OTHERS_MS: u64 = 60 * 60 * 1000;
 
 /// How long those that are let go of may take to come to an await.
@@ -93,6 +94,9 @@ impl Notices {
     }
 
     async fn tell(&self, consumer: &Consumer, notice: &Notice) -> anyhow::Result<()> {
+        if notice.key_missing && self.is_for_others(notice).await? {
+            return Ok(());
+        }
         if let Some(envelope) = &notice.envelope {
             let known = self.run_on_terminal(notice, envelope).await?;
             self.confirm(notice, envelope).await?;
@@ -103,7 +107,7 @@ impl Notices {
         consumer.acknowledge(notice).await.context("the notice could not be acknowledged")
     }
 
-    /// Whether another worker may still come that knows the job. The notice then becomes visible again at its time.
+    /// Whether another worker may still come that knows the job, or has its key. The notice then becomes visible again at its time.
     async fn is_for_others(&self, notice: &Notice) -> anyhow::Result<bool> {
         let now = self.client.connection().time_ms().await.context("Redis does not tell the time")?;
         Ok(now.saturating_sub(notice.outcome.at) < FOR_OTHERS_MS)

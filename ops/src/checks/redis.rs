@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use celeriac_process::in_words;
+use celeriac_queue::KeyRing;
 
 use super::Finding;
 use crate::stores::Stores;
@@ -15,9 +16,12 @@ pub(super) async fn check(stores: &Stores) -> Vec<Finding> {
     if stores.settings().maybe("REDIS_URL").is_none() {
         return Vec::new();
     }
-    let read = async { anyhow::Ok(stores.redis().await?.info().await?) };
+    let read = async {
+        let connection = stores.redis().await?;
+        anyhow::Ok((connection.info().await?, encryption(connection.payload_keys())))
+    };
     match read.await {
-        Ok(info) => vec![version(&info), eviction(&info), persistence(&info)],
+        Ok((info, encryption)) => vec![version(&info), eviction(&info), persistence(&info), encryption],
         Err(error) => {
             let hint = "start Redis, or mend REDIS_URL (rediss:// for TLS; REDIS_CA_FILE for a private authority)";
             vec![Finding::problem(ABOUT, in_words(&error), hint)]
@@ -65,6 +69,16 @@ fn persistence(info: &BTreeMap<String, String>) -> Finding {
     )
 }
 
+fn encryption(keys: Option<&KeyRing>) -> Finding {
+    let Some(names) = keys.map(KeyRing::names) else {
+        return Finding::ok(ABOUT, "arguments of jobs are stored as they are: PAYLOAD_ENCRYPTION_KEYS is not set");
+    };
+    let names: Vec<&str> = names.collect();
+    let (newest, older) = names.split_first().expect("a ring has a key");
+    let older = if older.is_empty() { String::new() } else { format!("; older ones ({}) are still read", older.join(", ")) };
+    Finding::ok(ABOUT, format!("arguments of new jobs are encrypted with key {newest}{older}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Level;
@@ -83,5 +97,13 @@ mod tests {
         assert_eq!(eviction(&info(&[])).level, Level::Problem);
         assert_eq!(persistence(&info(&[("aof_enabled", "0")])).level, Level::Warning);
         assert_eq!(persistence(&info(&[("aof_enabled", "1"), ("aof_last_write_status", "err")])).level, Level::Problem);
+    }
+
+    #[test]
+    fn the_keys_of_payloads_are_told_by_their_names_and_never_shown() {
+        let keys = ["bmV3LW5ldy1uZXctbmV3LW5ldy1uZXctbmV3LW5ldy0=", "b2xkLW9sZC1vbGQtb2xkLW9sZC1vbGQtb2xkLW9sZC0="];
+        let found = encryption(Some(&KeyRing::parse(&keys.join(",")).unwrap())).message;
+        insta::assert_snapshot!(found, @"arguments of new jobs are encrypted with key c81a855d; older ones (58571eb2) are still read");
+        assert!(encryption(None).message.contains("as they are"));
     }
 }

@@ -155,7 +155,8 @@ fn queue_pairs(row: &JobRow, pairs: &mut Vec<(&'static str, String)>) {
     add("took", row.duration_ms.map(took));
     add("output", row.output.as_ref().filter(|output| !output.is_null()).map(|output| format!("{output:#}")));
     add("request id", row.request_id.clone());
-    add("arguments", Some(format!("{} (not shown: they may hold personal data)", bytes(row.payload_bytes as u64))));
+    let encrypted = row.encrypted_with.as_ref().map_or_else(String::new, |key| format!(", encrypted with key {key}"));
+    add("arguments", Some(format!("{}{encrypted} (not shown: they may hold personal data)", bytes(row.payload_bytes as u64))));
 }
 
 fn outbox_pairs(row: &OutboxRow, alone: bool, pairs: &mut Vec<(&'static str, String)>) {

@@ -36,6 +36,8 @@ pub(crate) struct JobRow {
     pub(crate) output: Option<serde_json::Value>,
     pub(crate) request_id: Option<String>,
     pub(crate) payload_bytes: usize,
+    /// The name of the key that the arguments are encrypted with in Redis.
+    pub(crate) encrypted_with: Option<String>,
     pub(crate) attempts: Vec<AttemptRow>,
 }
 
@@ -156,6 +158,7 @@ impl From<JobView> for JobRow {
             output: outcome.and_then(|outcome| outcome.output),
             request_id: view.request_id,
             payload_bytes: view.payload_bytes,
+            encrypted_with: view.encrypted_with,
             attempts: view
                 .history
                 .into_iter()

@@ -9,6 +9,7 @@ mod cancel;
 mod claim;
 mod complete;
 mod concurrency;
+mod encryption;
 mod enqueue;
 mod expire;
 mod extend;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use celeriac_queue::{Attempt, Envelope, Outcome};
+use celeriac_queue::{Attempt, Envelope, JobId, Outcome};
 
 use super::snapshot::{Data, Snapshot};
 
@@ -70,7 +70,7 @@ fn word(key: &str, field: &str, value: &[u8], now: u64) -> String {
 
 /// The plain `note {}` of most tests by its id alone; what differs is shown.
 fn job(id: &str, bytes: &[u8]) -> String {
-    match Envelope::decode(bytes) {
+    match Envelope::decode(bytes, &JobId::parse(id).unwrap(), None) {
         Ok(envelope) if envelope.job == "note" && envelope.payload == b"{}" => id.to_owned(),
         Ok(envelope) => format!("{id}({} {})", envelope.job, text(&envelope.payload)),
         Err(_) => format!("{id}(unreadable)"),

@@ -3,6 +3,7 @@
 mod crash;
 mod documentation;
 mod documents;
+mod encryption;
 mod load;
 mod model_faults;
 mod outage;

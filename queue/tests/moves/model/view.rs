@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use celeriac_queue::{Envelope, Outcome, State};
+use celeriac_queue::{Envelope, JobId, Outcome, State};
 
 use super::reference::{Job, Place, Reference, Told};
 use crate::support::Snapshot;
@@ -39,7 +39,10 @@ impl View {
         for (lane, id) in snapshot.ready() {
             ready.entry(lane).or_default().push(id);
         }
-        let arguments = snapshot.hash("jobs").into_iter().map(|(id, bytes)| (id, text(Envelope::decode(&bytes).unwrap().payload)));
+        let arguments = snapshot.hash("jobs").into_iter().map(|(id, bytes)| {
+            let envelope = Envelope::decode(&bytes, &JobId::parse(&id).unwrap(), None).unwrap();
+            (id, text(envelope.payload))
+        });
         let until: BTreeMap<String, f64> = snapshot.zset("unique_until").into_iter().collect();
         let is_over = |key: &String| until.get(key).is_some_and(|until| *until <= snapshot.now as f64);
         let uniques = snapshot.hash("uniques").into_iter().filter(|(key, _)| !is_over(key));
