@@ -212,9 +212,9 @@ impl Client {
     /// # Errors
     /// [`Error::NoSuchJob`], [`Error::Redis`].
     pub async fn requeue(&self, queue: &QueueName, id: &JobId) -> Result<bool, Error> {
-        match scripts::requeue(&self.connection, &self.keys(queue), id).await? {
-            RequeueReply::Ready => Ok(true),
-            RequeueReply::NotEnded => Ok(false),
+        match scripts::requeue(&self.connection, &self.keys(queue), id, 0, false).await? {
+            RequeueReply::Ready | RequeueReply::Scheduled => Ok(true),
+            RequeueReply::Refused => Ok(false),
             RequeueReply::Missing => Err(Error::NoSuchJob { queue: queue.clone(), id: id.clone() }),
         }
     }

@@ -29,7 +29,7 @@ pub struct QueueView {
     /// How long ago the ready job that is next was enqueued, ms (a retry or a delay counts too); absent when nothing is ready.
     pub oldest_ready_ms: Option<u64>,
     pub paused: Option<Pause>,
-    /// Moves since the queue began: enqueued, finished, retried, snoozed, dead, cancelled, expired, recovered, requeued.
+    /// Moves since the queue began: enqueued, finished, retried, snoozed, dead, cancelled, expired, recovered, requeued, deleted.
     pub moves: BTreeMap<String, u64>,
 }
 

@@ -26,6 +26,8 @@ static EXPIRE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "e
 static CANCEL: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "end", "held", "cancel");
 static RELEASE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "end", "held", "release");
 static REQUEUE: LazyLock<Script> = script!("keys", "lanes", "unique", "requeue");
+static DELETE: LazyLock<Script> = script!("keys", "drop", "delete");
+static OUTLINES: LazyLock<Script> = script!("keys", "outlines");
 static PRUNE: LazyLock<Script> = script!("keys", "unique", "drop", "prune");
 static ACKNOWLEDGE: LazyLock<Script> = script!("keys", "acknowledge");
 static WAIT: LazyLock<Script> = script!("keys", "wait");
@@ -321,17 +323,65 @@ pub(crate) async fn release(connection: &Connection, keys: &QueueKeys, leases: &
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RequeueReply {
     Ready,
-    NotEnded,
+    Scheduled,
+    /// It has not ended, or (where only a dead one may go) is not dead.
+    Refused,
     Missing,
 }
 
-pub(crate) async fn requeue(connection: &Connection, keys: &QueueKeys, id: &JobId) -> Result<RequeueReply, Error> {
-    match Call::new("requeue", &REQUEUE, keys).arg(id.as_str()).number(connection).await? {
+pub(crate) async fn requeue(
+    connection: &Connection,
+    keys: &QueueKeys,
+    id: &JobId,
+    delay_ms: u64,
+    only_dead: bool,
+) -> Result<RequeueReply, Error> {
+    let call = Call::new("requeue", &REQUEUE, keys).arg(id.as_str()).arg(delay_ms).arg(u8::from(only_dead));
+    match call.number(connection).await? {
         1 => Ok(RequeueReply::Ready),
-        0 => Ok(RequeueReply::NotEnded),
+        2 => Ok(RequeueReply::Scheduled),
+        0 => Ok(RequeueReply::Refused),
         -1 => Ok(RequeueReply::Missing),
         other => Err(unexpected("requeue", other)),
     }
+}
+
+/// What a deletion did to one job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deleted {
+    Deleted,
+    /// Its end is still to be told by a worker (`on_terminal`); delete it after that.
+    NoticeOpen,
+    /// It lives, or is not dead where only dead ones were to go; nothing was changed.
+    Refused,
+    Missing,
+}
+
+pub(crate) async fn delete(connection: &Connection, keys: &QueueKeys, ids: &[JobId], only_dead: bool) -> Result<Vec<Deleted>, Error> {
+    let mut call = Call::new("delete", &DELETE, keys).arg(u8::from(only_dead));
+    for id in ids {
+        call = call.arg(id.as_str());
+    }
+    let reply = |number| match number {
+        1 => Ok(Deleted::Deleted),
+        2 => Ok(Deleted::NoticeOpen),
+        0 => Ok(Deleted::Refused),
+        -1 => Ok(Deleted::Missing),
+        other => Err(unexpected("delete", other)),
+    };
+    call.numbers(connection).await?.into_iter().map(reply).collect()
+}
+
+/// An ended job without its payload: outcome JSON, the envelope's first line, and how many bytes the whole envelope has.
+pub(crate) type RawOutline = (Vec<u8>, Vec<u8>, usize);
+
+pub(crate) async fn outlines(connection: &Connection, keys: &QueueKeys, ids: &[String]) -> Result<Vec<RawOutline>, Error> {
+    let mut call = Call::new("outlines", &OUTLINES, keys);
+    for id in ids {
+        call = call.arg(id);
+    }
+    redis::from_redis_value(call.reply(connection).await?).map_err(|error| unexpected("outlines", error))
 }
 
 pub(crate) struct PruneArgs {

@@ -12,8 +12,8 @@
 //! | running, ready, scheduled | cancel | cancelled |
 //! | running | release, recover | ready |
 //! | running | recover, when it took its worker down too often | dead |
-//! | dead, finished, cancelled, expired | requeue | ready |
-//! | dead, finished, cancelled, expired | prune | – |
+//! | dead, finished, cancelled, expired | requeue | ready, or scheduled when it is due later |
+//! | dead, finished, cancelled, expired | prune, delete | – |
 
 use serde::{Deserialize, Serialize};
 

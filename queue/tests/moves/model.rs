@@ -7,6 +7,8 @@ mod moves;
 mod reference;
 mod view;
 
+use std::time::Duration;
+
 use celeriac_queue::{
     Cancelled, Completion, Consumer, Delivery, EnqueueOptions, Enqueued, Error, LeaseState, Notice, Pause, Policy, Settled, State, Unique,
     UniqueScope,
@@ -130,6 +132,15 @@ impl World {
                     answer => Some(answer.unwrap()),
                 };
                 assert_eq!(answer, reference.requeue(id));
+            }
+            Move::Replay { id, later } => {
+                let delay = if later { MINUTE } else { Duration::ZERO };
+                let answer = queue.client.replay(&queue.name, &[(job(id), delay)]).await.unwrap().remove(0).unwrap();
+                assert_eq!(answer, reference.replay(id, later));
+            }
+            Move::Delete { id } => {
+                let answer = queue.client.delete(&queue.name, &[job(id)], false).await.unwrap();
+                assert_eq!(answer, [reference.delete(id)]);
             }
             Move::Acknowledge { which } => {
                 if let Some(notice) = self.notices.get(which % self.notices.len().max(1)) {

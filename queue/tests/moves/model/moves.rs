@@ -78,6 +78,15 @@ pub(crate) enum Move {
     Requeue {
         id: &'static str,
     },
+    /// A person replays it, now or in a minute, if it is dead.
+    Replay {
+        id: &'static str,
+        later: bool,
+    },
+    /// A person deletes the record of an ended job.
+    Delete {
+        id: &'static str,
+    },
     /// One of all notices that were ever handed out.
     Acknowledge {
         which: usize,
@@ -165,6 +174,8 @@ pub(crate) fn moves() -> impl Strategy<Value = Vec<Move>> {
         8 => (any::<usize>(), how).prop_map(|(which, how)| Move::Settle { which, how }),
         6 => id().prop_map(|id| Move::Cancel { id }),
         4 => id().prop_map(|id| Move::Requeue { id }),
+        2 => (id(), any::<bool>()).prop_map(|(id, later)| Move::Replay { id, later }),
+        2 => id().prop_map(|id| Move::Delete { id }),
         4 => any::<usize>().prop_map(|which| Move::Acknowledge { which }),
         1 => id().prop_map(|id| Move::LoseNotice { id }),
         3 => id().prop_map(|id| Move::Prune { id }),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use celeriac_queue::{Cancelled, Conflict, LeaseState, Limits, Millis, Notice, Settled, State};
+use celeriac_queue::{Cancelled, Conflict, Deleted, LeaseState, Limits, Millis, Notice, Replayed, Settled, State};
 
 use super::moves::{How, New, Scope};
 use super::{CancelAnswer, EnqueueAnswer};
@@ -352,6 +352,34 @@ impl Reference {
         self.put_last(id);
         self.take_hold(id);
         Some(true)
+    }
+
+    pub(crate) fn replay(&mut self, id: &str, later: bool) -> Replayed {
+        match self.jobs.get_mut(id) {
+            Some(job) if job.place == Place::Ended(State::Dead) => job.notice = Told::NothingToTell,
+            _ => return Replayed::NotDead,
+        }
+        self.count("requeued");
+        self.take_hold(id);
+        if later {
+            self.job(id).place = Place::Scheduled(None);
+            return Replayed::Scheduled;
+        }
+        self.put_last(id);
+        Replayed::Ready
+    }
+
+    pub(crate) fn delete(&mut self, id: &str) -> Deleted {
+        let Some(job) = self.jobs.get(id) else { return Deleted::Missing };
+        if !matches!(job.place, Place::Ended(_)) {
+            return Deleted::Refused;
+        }
+        if job.notice != Told::NothingToTell {
+            return Deleted::NoticeOpen;
+        }
+        self.jobs.remove(id);
+        self.count("deleted");
+        Deleted::Deleted
     }
 
     /// The sorted set that holds the record of an ended job.
