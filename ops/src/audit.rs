@@ -43,6 +43,30 @@ pub(crate) async fn record(executor: impl PgExecutor<'_>, actor: &Actor, action:
     Ok(())
 }
 
+/// Writes a row for each of many things that one action changed, in the caller's transaction.
+///
+/// # Errors
+/// When PostgreSQL does not answer.
+pub(crate) async fn record_many(
+    executor: impl PgExecutor<'_>,
+    actor: &Actor,
+    action: &str,
+    targets: &[String],
+    detail: Value,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "insert into celeriac.audit_log (actor, action, target, detail)
+         select $1, $2, target, $4 from unnest($3::text[]) with ordinality as t (target, place) order by place",
+        actor.as_str(),
+        action,
+        targets,
+        detail
+    )
+    .execute(executor)
+    .await?;
+    Ok(())
+}
+
 /// Writes a row about a change already made in Redis. That change stands; a missing row is told, not hidden.
 pub(crate) async fn record_after(stores: &Stores, actor: &Actor, action: &str, target: &str, detail: Value) -> Option<String> {
     let written = async { anyhow::Ok(record(&stores.postgres().await?, actor, action, target, detail).await?) };

@@ -9,6 +9,7 @@ use futures::future::LocalBoxFuture;
 use crate::audit::Actor;
 use crate::commands::{
     backup, check, costs, dead, demo, document, enqueue, health, inspect, job, key, migrate, queue, recover, schedule, serve, standin,
+    stats,
 };
 use crate::out;
 use crate::reply::Reply;
@@ -55,9 +56,11 @@ pub(crate) enum OnStores {
     /// Show, cancel or retry one job.
     #[command(subcommand)]
     Job(job::JobCommand),
-    /// List dead jobs and replay them.
+    /// Jobs that failed for good: list them, group them by cause, replay or delete them.
     #[command(subcommand)]
     Dead(dead::Dead),
+    /// Queues in numbers: counts, moves, and what each takes of Redis' memory.
+    Stats(stats::StatsCommand),
     /// List, pause and resume queues.
     #[command(subcommand)]
     Queue(queue::QueueCommand),
@@ -122,6 +125,7 @@ impl OnStores {
             Self::Inspect(inspect) => Box::pin(inspect.run(stores)),
             Self::Job(job) => Box::pin(job.run(stores, actor)),
             Self::Dead(dead) => Box::pin(dead.run(stores, actor)),
+            Self::Stats(stats) => Box::pin(stats.run(stores)),
             Self::Queue(queue) => Box::pin(queue.run(stores, actor)),
             Self::Schedule(schedule) => Box::pin(schedule.run(stores, actor)),
             Self::Backup(backup) => Box::pin(backup.run(stores)),

@@ -6,6 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use crate::actions::dead;
 use crate::intake::Refused;
 
 /// One variant a kind of answer. Details of our own failures are logged, never sent.
@@ -26,13 +27,16 @@ pub(crate) enum Error {
     /// 404: no such job.
     #[error("there is no job {0}")]
     NoSuchJob(String),
+    /// 404: no such queue.
+    #[error("there is no queue {0}")]
+    NoSuchQueue(String),
     /// 404: no such address.
     #[error("there is nothing at this address")]
     NoSuchPage,
     /// 405: the address is right, the method is not.
     #[error("this address does not take that method")]
     WrongMethod,
-    /// 409: the id belongs to another job.
+    /// 409: the id belongs to another job, or the job is not in the state that is asked for.
     #[error("{0}")]
     Conflict(String),
     /// 413: more than a job may carry.
@@ -68,8 +72,15 @@ impl Error {
                 Some("set CONSOLE_PASSWORD to reach the console by other names than localhost, as through a proxy"),
             ),
             Self::NoSuchJob(_) => (StatusCode::NOT_FOUND, "no_such_job", Some("it never was, or its record has been pruned")),
-            Self::NoSuchPage => (StatusCode::NOT_FOUND, "not_found", Some("there are /, /health/, /metrics and /api/v1/jobs")),
-            Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong_method", Some("POST /api/v1/jobs, GET /api/v1/jobs/{id}")),
+            Self::NoSuchQueue(_) => (StatusCode::NOT_FOUND, "no_such_queue", Some("a queue is known from its first job on")),
+            Self::NoSuchPage => (
+                StatusCode::NOT_FOUND,
+                "not_found",
+                Some("there are /, /health/, /metrics, /api/v1/jobs, /api/v1/stats and /api/v1/queues/{queue}/dead"),
+            ),
+            Self::WrongMethod => {
+                (StatusCode::METHOD_NOT_ALLOWED, "wrong_method", Some("each address and its methods stand in docs/web-apps.md"))
+            }
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", None),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", Some("store the data and pass its id")),
             Self::WrongMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "wrong_media_type", None),
@@ -113,6 +124,17 @@ impl From<Refused> for Error {
             Refused::TooLarge(_) => Self::TooLarge(refused.to_string()),
             Refused::Conflict { .. } => Self::Conflict(refused.to_string()),
             Refused::Store(source) => Self::Unavailable(source),
+        }
+    }
+}
+
+impl From<dead::Refused> for Error {
+    fn from(refused: dead::Refused) -> Self {
+        match refused {
+            dead::Refused::NoSuchJob(id) => Self::NoSuchJob(id.to_string()),
+            dead::Refused::NotDead { id, state } => Self::Conflict(format!("job {id} is not dead: it is {state}")),
+            dead::Refused::TooManyAtOnce(_) => Self::Invalid(refused.to_string()),
+            dead::Refused::Store(source) => Self::Unavailable(source),
         }
     }
 }

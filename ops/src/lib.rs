@@ -20,6 +20,7 @@ mod intake;
 mod lookup;
 mod nearest;
 pub mod out;
+mod rate;
 pub mod reply;
 pub mod standin;
 pub mod stores;

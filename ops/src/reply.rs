@@ -70,6 +70,13 @@ impl Reply {
         self
     }
 
+    pub(crate) fn maybe_line(self, line: Option<String>) -> Self {
+        match line {
+            Some(line) => self.line(line),
+            None => self,
+        }
+    }
+
     pub(crate) fn note(mut self, note: Option<String>) -> Self {
         self.notes.extend(note);
         self

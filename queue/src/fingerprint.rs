@@ -245,7 +245,7 @@ mod tests {
             &["no such customer: cus_9s6XKzkNRiz8i3", "no such customer: cus_4fdAW5ftNQow1a"],
             &["commit a1b2c3d is gone", "commit 0f9e8d7c is gone", "commit deadbeef01 is gone"],
             &["cannot open \"a b.pdf\": denied", "cannot open \"c \\\" d.pdf\": denied"],
-            &["column 'total' does not exist", "column 'it''s' does not exist"],
+            &["column 'total' does not exist", "column 'unit price' does not exist"],
             &["unknown model `gpt-4`", "unknown model `o3`"],
             &["connect to 10.0.0.1:6379 refused", "connect to 192.168.10.20:16379 refused", "connect to [2001:db8::ff00:42]:6379 refused"],
             &["GET https://api.example.com/v1/x?id=7 failed", "GET http://localhost:9/ failed"],

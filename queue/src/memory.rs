@@ -97,7 +97,8 @@ impl Inspector {
             pipe.cmd("ZRANDMEMBER").arg(keys.get(ended)).arg(OWN_KEYS_SAMPLED).zcard(keys.get(ended));
         }
         type Samples = (Vec<String>, u64, Vec<String>, u64, Vec<String>, u64, Vec<String>, u64);
-        let (all, jobs, stumbled, tries, dead, buried, ended, finished): Samples = pipe.query_async(&mut self.connection().shared()).await?;
+        let (all, jobs, stumbled, tries, dead, buried, ended, finished): Samples =
+            pipe.query_async(&mut self.connection().shared()).await?;
         Ok(((all, jobs), [(stumbled, tries), (dead, buried), (ended, finished)]))
     }
 

@@ -1,5 +1,6 @@
-//! What people may change: jobs, queues, schedules. Each action changes one thing and leaves one row in the audit log.
+//! What people may change: jobs, queues, schedules. Each action leaves a row in the audit log for every thing it changed.
 
+pub(crate) mod dead;
 pub(crate) mod jobs;
 pub(crate) mod queues;
 pub(crate) mod schedules;

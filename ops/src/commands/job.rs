@@ -46,7 +46,7 @@ pub(crate) struct Which {
 impl JobCommand {
     pub(crate) async fn run(self, stores: &Stores, actor: &Actor) -> anyhow::Result<Reply> {
         match self {
-            Self::Show(which) => which.show(stores).await,
+            Self::Show(which) => show(stores, &which.id, which.queue.as_ref()).await,
             Self::Cancel(which) => which.cancel(stores, actor).await,
             Self::Retry(which) => which.retry(stores, actor).await,
             Self::Log(log) => log.run(stores).await,
@@ -88,16 +88,6 @@ fn log_line(line: &LogLine) -> String {
 }
 
 impl Which {
-    async fn show(self, stores: &Stores) -> anyhow::Result<Reply> {
-        let (found, remark) = lookup::find(stores, &self.id, self.queue.as_ref()).await?;
-        let found = found.ok_or_else(|| unknown(&self.id))?;
-        let mut reply = Reply::of(&found).pairs(pairs(&found)).note(remark);
-        if let Some(row) = found.in_queue.filter(|row| !row.attempts.is_empty()) {
-            reply = reply.table(attempts(&row));
-        }
-        Ok(reply)
-    }
-
     async fn cancel(self, stores: &Stores, actor: &Actor) -> anyhow::Result<Reply> {
         let report = jobs::cancel(stores, actor, &self.id, self.queue.as_ref()).await?;
         let line = match report.result {
@@ -118,6 +108,17 @@ impl Which {
         };
         Ok(Reply::of(&report).line(line).failed_if(!report.requeued))
     }
+}
+
+/// Everything known of a job; `celeriac dead show` tells it too.
+pub(super) async fn show(stores: &Stores, id: &JobId, queue: Option<&QueueName>) -> anyhow::Result<Reply> {
+    let (found, remark) = lookup::find(stores, id, queue).await?;
+    let found = found.ok_or_else(|| unknown(id))?;
+    let mut reply = Reply::of(&found).pairs(pairs(&found)).note(remark);
+    if let Some(row) = found.in_queue.filter(|row| !row.attempts.is_empty()) {
+        reply = reply.table(attempts(&row));
+    }
+    Ok(reply)
 }
 
 fn unknown(id: &JobId) -> anyhow::Error {
@@ -152,6 +153,7 @@ fn queue_pairs(row: &JobRow, pairs: &mut Vec<(&'static str, String)>) {
     add("ended", row.ended_at.map(when));
     add("kind of end", row.kind.clone());
     add("reason", row.reason.clone());
+    add("cause", row.fingerprint.as_ref().map(ToString::to_string));
     add("took", row.duration_ms.map(took));
     add("output", row.output.as_ref().filter(|output| !output.is_null()).map(|output| format!("{output:#}")));
     add("request id", row.request_id.clone());

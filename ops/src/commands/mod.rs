@@ -17,3 +17,4 @@ pub(crate) mod recover;
 pub(crate) mod schedule;
 pub(crate) mod serve;
 pub(crate) mod standin;
+pub(crate) mod stats;

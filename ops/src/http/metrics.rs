@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use celeriac_process::in_words;
+use celeriac_queue::{Inspector, QueueMemory, QueueName, StoreMemory};
 use chrono::{DateTime, Utc};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -37,6 +38,7 @@ pub(super) async fn scrape(State(shared): State<Shared>) -> impl IntoResponse {
         gauge!("celeriac_store_up", "store" => "postgres").set(f64::from(u8::from(truth.is_some())));
         if let Some(work) = &work {
             work.queues.iter().for_each(record_queue);
+            work.memory.iter().for_each(record_memory);
             record_workers(&work.workers);
         }
         if let Some(truth) = &truth {
@@ -46,10 +48,21 @@ pub(super) async fn scrape(State(shared): State<Shared>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder.handle().render())
 }
 
+/// Moves that are told as 0 before they happen first: of a counter that appears with its first failure no increase can be computed.
+const MOVES: [&str; 10] =
+    ["enqueued", "finished", "retried", "snoozed", "dead", "cancelled", "expired", "recovered", "requeued", "deleted"];
+
 /// From Redis.
 struct Work {
     queues: Vec<QueueRow>,
+    /// Absent where Redis does not let this user ask.
+    memory: Option<Memory>,
     workers: Vec<WorkerRow>,
+}
+
+struct Memory {
+    queues: Vec<(QueueName, QueueMemory)>,
+    redis: StoreMemory,
 }
 
 /// From PostgreSQL.
@@ -76,7 +89,25 @@ async fn patiently<T>(reading: impl Future<Output = anyhow::Result<T>>) -> Optio
 }
 
 async fn work(stores: &Stores) -> anyhow::Result<Work> {
-    Ok(Work { queues: queues::all(&stores.inspector().await?, None).await?, workers: workers::all(&stores.workers().await?).await? })
+    let inspector = stores.inspector().await?;
+    let queues = queues::all(&inspector, None).await?;
+    let memory = match memory(&inspector, &queues).await {
+        Ok(memory) => Some(memory),
+        Err(error) => {
+            tracing::warn!(error = %error, "the memory of queues could not be read for metrics");
+            None
+        }
+    };
+    Ok(Work { queues, memory, workers: workers::all(&stores.workers().await?).await? })
+}
+
+/// Three round trips a queue, however large it is.
+async fn memory(inspector: &Inspector, queues: &[QueueRow]) -> Result<Memory, celeriac_queue::Error> {
+    let mut rows = Vec::new();
+    for row in queues {
+        rows.push((row.queue.clone(), inspector.memory(&row.queue).await?));
+    }
+    Ok(Memory { queues: rows, redis: inspector.store_memory().await? })
 }
 
 async fn truth(stores: &Stores, now: DateTime<Utc>) -> anyhow::Result<Truth> {
@@ -95,6 +126,10 @@ fn describe() {
     describe_gauge!("celeriac_store_up", "1 when the store answered this scrape");
     describe_gauge!("celeriac_queue_jobs", "Jobs in a queue by state");
     describe_counter!("celeriac_queue_moves_total", "Moves of jobs since the queue began (enqueued, finished, retried, dead, …)");
+    describe_gauge!("celeriac_queue_notices", "Ends that no handler made and a worker has still to tell (on_terminal)");
+    describe_gauge!("celeriac_queue_memory_bytes", Unit::Bytes, "What a queue takes of Redis' memory; of a large queue an estimate");
+    describe_gauge!("celeriac_redis_used_memory_bytes", Unit::Bytes, "What Redis uses in all");
+    describe_gauge!("celeriac_redis_maxmemory_bytes", Unit::Bytes, "Redis' limit (maxmemory); absent when it has none");
     describe_gauge!("celeriac_queue_oldest_ready_seconds", Unit::Seconds, "Age of the ready job that is next; 0 when nothing is ready");
     describe_gauge!("celeriac_queue_paused", "1 when the queue hands out no work");
     describe_gauge!("celeriac_workers", "Workers alive");
@@ -130,11 +165,25 @@ fn record_queue(row: &QueueRow) {
     {
         gauge!("celeriac_queue_jobs", "queue" => queue.clone(), "state" => state).set(count as f64);
     }
+    for name in MOVES {
+        counter!("celeriac_queue_moves_total", "queue" => queue.clone(), "move" => name).absolute(0);
+    }
     for (name, count) in &row.moves {
         counter!("celeriac_queue_moves_total", "queue" => queue.clone(), "move" => name.clone()).absolute(*count);
     }
+    gauge!("celeriac_queue_notices", "queue" => queue.clone()).set(row.notices as f64);
     gauge!("celeriac_queue_oldest_ready_seconds", "queue" => queue.clone()).set(row.oldest_ready_seconds.unwrap_or(0.0));
     gauge!("celeriac_queue_paused", "queue" => queue).set(f64::from(u8::from(row.paused.is_some())));
+}
+
+fn record_memory(memory: &Memory) {
+    for (queue, memory) in &memory.queues {
+        gauge!("celeriac_queue_memory_bytes", "queue" => queue.to_string()).set(memory.total_bytes as f64);
+    }
+    gauge!("celeriac_redis_used_memory_bytes").set(memory.redis.used_bytes as f64);
+    if let Some(max) = memory.redis.max_bytes {
+        gauge!("celeriac_redis_maxmemory_bytes").set(max as f64);
+    }
 }
 
 fn record_workers(rows: &[WorkerRow]) {

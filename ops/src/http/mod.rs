@@ -4,11 +4,13 @@ mod api;
 mod assets;
 mod auth;
 mod console;
+mod dead;
 mod gate;
 mod log;
 mod metrics;
 mod probes;
 mod request_id;
+mod stats;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -80,6 +82,11 @@ fn router_until(stores: Stores, address: SocketAddr, closing: Stop) -> anyhow::R
         .route("/api/v1/jobs", post(api::enqueue))
         .route("/api/v1/jobs/{id}", get(api::show))
         .route("/api/v1/jobs/{id}/log", get(log::log))
+        .route("/api/v1/stats", get(stats::all))
+        .route("/api/v1/queues/{queue}/stats", get(stats::one))
+        .route("/api/v1/queues/{queue}/dead", get(dead::list).delete(dead::delete))
+        .route("/api/v1/queues/{queue}/dead/groups", get(dead::groups))
+        .route("/api/v1/queues/{queue}/dead/replay", post(dead::replay))
         .method_not_allowed_fallback(async || Error::WrongMethod)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
     let console = Router::new()

@@ -1,6 +1,6 @@
 //! Jobs in Redis, one row each. Payloads are not shown: they may hold personal data.
 
-use celeriac_queue::{Inspector, JobId, JobView, QueueName, State};
+use celeriac_queue::{Fingerprint, Inspector, JobId, JobView, QueueName, State};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,8 @@ pub(crate) struct JobRow {
     /// Which kind of end, e.g. failed, refused, poison, unknown.
     pub(crate) kind: Option<String>,
     pub(crate) reason: Option<String>,
+    /// The cause of a dead job's death: jobs with the same one died of the same.
+    pub(crate) fingerprint: Option<Fingerprint>,
     pub(crate) duration_ms: Option<u64>,
     pub(crate) output: Option<serde_json::Value>,
     pub(crate) request_id: Option<String>,
@@ -95,6 +97,25 @@ pub(crate) async fn recently_dead(inspector: &Inspector, limit: usize) -> Result
     Ok(rows)
 }
 
+/// Dead jobs of one cause, of one queue or of all, newest first.
+///
+/// # Errors
+/// When Redis does not answer.
+pub(crate) async fn of_group(
+    inspector: &Inspector,
+    group: &Fingerprint,
+    queue: Option<&QueueName>,
+    limit: usize,
+) -> Result<Vec<JobRow>, celeriac_queue::Error> {
+    let mut dead = super::dead::jobs(inspector, queue, Some(group)).await?;
+    dead.sort_by_key(|row| std::cmp::Reverse(row.died_at));
+    let mut rows = Vec::new();
+    for row in dead.iter().take(limit) {
+        rows.extend(find(inspector, &row.id, Some(&row.queue)).await?);
+    }
+    Ok(rows)
+}
+
 /// A job by its id, in the named queue or wherever it is. `None`: Redis does not know it.
 ///
 /// # Errors
@@ -136,6 +157,10 @@ impl From<JobView> for JobRow {
     fn from(view: JobView) -> Self {
         let until = view.until.map(moment);
         let outcome = view.outcome;
+        let fingerprint = outcome
+            .as_ref()
+            .filter(|outcome| outcome.state == State::Dead)
+            .map(|outcome| Fingerprint::of(view.name.as_deref(), outcome.kind.as_deref(), outcome.reason.as_deref()));
         Self {
             id: view.id,
             queue: view.queue,
@@ -154,6 +179,7 @@ impl From<JobView> for JobRow {
             ended_at: outcome.as_ref().map(|outcome| moment(outcome.at)),
             kind: outcome.as_ref().and_then(|outcome| outcome.kind.clone()),
             reason: outcome.as_ref().and_then(|outcome| outcome.reason.clone()),
+            fingerprint,
             duration_ms: outcome.as_ref().and_then(|outcome| outcome.duration_ms),
             output: outcome.and_then(|outcome| outcome.output),
             request_id: view.request_id,

@@ -4,9 +4,11 @@
 
 pub(crate) mod backups;
 pub(crate) mod costs;
+pub(crate) mod dead;
 pub(crate) mod documents;
 pub(crate) mod jobs;
 pub(crate) mod outbox;
 pub(crate) mod queues;
 pub(crate) mod schedules;
+pub(crate) mod stats;
 pub(crate) mod workers;

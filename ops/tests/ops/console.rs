@@ -12,13 +12,15 @@ async fn the_page_shows_pause_failure_and_progress_and_runs_nobodys_markup(pool:
     let here = Installation::new(pool).await;
     here.run(&["enqueue", "greet", "--id", "broken-1"]).await;
     here.bury("default", "<script>alert('x')</script> & co").await;
+    let groups = here.run(&["dead", "groups"]).await.json;
+    let cause = groups[0]["fingerprint"].as_str().unwrap();
     here.run(&["enqueue", "process_document", "--id", "running-1"]).await;
     let running = here.claim("documents").await;
     here.run(&["queue", "pause", "documents", "--reason", "OpenAI refused the key (401)"]).await;
 
     let page = get(&here.router(), "/").await;
     assert_eq!((page.status, page.header("content-type")), (StatusCode::OK, "text/html; charset=utf-8"));
-    for part in ["broken-1", running.id.as_str(), "OpenAI refused the key (401)", "celeriac queue resume documents"] {
+    for part in ["broken-1", cause, running.id.as_str(), "OpenAI refused the key (401)", "celeriac queue resume documents"] {
         assert!(page.text.contains(part), "{part} is not on the page:\n{}", page.text);
     }
     assert!(!page.text.contains("<script>alert"), "a job's error text became markup");

@@ -45,6 +45,9 @@ async fn a_scrape_tells_queues_schedules_and_documents_as_they_are(pool: PgPool)
         (r#"celeriac_queue_jobs{queue="default",state="scheduled"}"#, 1.0),
         (r#"celeriac_queue_jobs{queue="default",state="dead"}"#, 1.0),
         (r#"celeriac_queue_moves_total{queue="default",move="enqueued"}"#, 3.0),
+        (r#"celeriac_queue_moves_total{queue="default",move="dead"}"#, 1.0),
+        (r#"celeriac_queue_moves_total{queue="default",move="deleted"}"#, 0.0),
+        (r#"celeriac_queue_notices{queue="default"}"#, 1.0),
         (r#"celeriac_queue_paused{queue="documents"}"#, 1.0),
         (r#"celeriac_queue_paused{queue="default"}"#, 0.0),
         ("celeriac_workers", 0.0),
@@ -55,6 +58,8 @@ async fn a_scrape_tells_queues_schedules_and_documents_as_they_are(pool: PgPool)
     for (name, value) in expected {
         assert_eq!(samples.get(name), Some(&value), "{name} in:\n{}", answer.text);
     }
+    assert!(samples[r#"celeriac_queue_memory_bytes{queue="default"}"#] > 0.0);
+    assert!(samples["celeriac_redis_used_memory_bytes"] > samples[r#"celeriac_queue_memory_bytes{queue="default"}"#]);
     let overdue = samples[r#"celeriac_schedule_overdue_seconds{schedule="late"}"#];
     assert!((600.0..660.0).contains(&overdue), "overdue by {overdue} s");
 }

@@ -7,12 +7,16 @@ use chrono::{DateTime, Utc};
 use crate::human::{bytes, clock, relative, rfc3339, span};
 use crate::views::backups::BackupRow;
 use crate::views::costs::CostRow;
+use crate::views::dead::GroupRow;
 use crate::views::documents::STATUSES;
 use crate::views::jobs::JobRow;
 use crate::views::outbox::Backlog;
 use crate::views::queues::QueueRow;
 use crate::views::schedules::ScheduleRow;
 use crate::views::workers::WorkerRow;
+
+/// Of a dead job whose outcome says nothing.
+const NO_REASON: &str = "it left no reason";
 
 /// A moment: short for people, exact on hovering and for machines.
 pub(super) struct Moment {
@@ -33,6 +37,8 @@ pub(super) struct Work {
     pub(super) queues: Vec<Queue>,
     pub(super) workers: Vec<Worker>,
     pub(super) running: Vec<Running>,
+    /// Why jobs are dead, the most frequent cause first.
+    pub(super) causes: Vec<Cause>,
     pub(super) failures: Vec<Failure>,
 }
 
@@ -74,6 +80,17 @@ pub(super) struct Running {
     pub(super) enqueued: Option<Moment>,
     pub(super) worker: String,
     pub(super) tries: Option<String>,
+}
+
+/// Dead jobs of one queue with one cause.
+pub(super) struct Cause {
+    pub(super) job: String,
+    pub(super) fingerprint: String,
+    pub(super) queue: String,
+    pub(super) kind: String,
+    pub(super) count: u64,
+    pub(super) last: Moment,
+    pub(super) reason: String,
 }
 
 pub(super) struct Failure {
@@ -125,7 +142,14 @@ impl Moment {
 }
 
 impl Work {
-    pub(super) fn new(queues: &[QueueRow], workers: &[WorkerRow], running: &[JobRow], dead: &[JobRow], now: DateTime<Utc>) -> Self {
+    pub(super) fn new(
+        queues: &[QueueRow],
+        workers: &[WorkerRow],
+        running: &[JobRow],
+        failures: &[JobRow],
+        causes: &[GroupRow],
+        now: DateTime<Utc>,
+    ) -> Self {
         let total = |count: fn(&QueueRow) -> u64| queues.iter().map(count).sum();
         let oldest = queues.iter().filter_map(|row| row.oldest_ready_seconds).max_by(f64::total_cmp);
         Self {
@@ -139,7 +163,8 @@ impl Work {
             queues: queues.iter().map(|row| Queue::new(row, now)).collect(),
             workers: workers.iter().map(|row| Worker::new(row, now)).collect(),
             running: running.iter().map(|row| Running::new(row, now)).collect(),
-            failures: dead.iter().map(|row| Failure::new(row, now)).collect(),
+            causes: causes.iter().map(|row| Cause::new(row, now)).collect(),
+            failures: failures.iter().map(|row| Failure::new(row, now)).collect(),
         }
     }
 }
@@ -206,6 +231,20 @@ fn short_worker(id: &str) -> String {
     }
 }
 
+impl Cause {
+    fn new(row: &GroupRow, now: DateTime<Utc>) -> Self {
+        Self {
+            job: row.job.clone().unwrap_or_else(|| "(unreadable)".to_owned()),
+            fingerprint: row.fingerprint.to_string(),
+            queue: row.queue.to_string(),
+            kind: row.kind.clone().unwrap_or_default(),
+            count: row.count,
+            last: Moment::new(row.last_at, now),
+            reason: row.reason.clone().unwrap_or_else(|| NO_REASON.to_owned()),
+        }
+    }
+}
+
 impl Failure {
     fn new(row: &JobRow, now: DateTime<Utc>) -> Self {
         Self {
@@ -214,7 +253,7 @@ impl Failure {
             queue: row.queue.to_string(),
             at: row.ended_at.map(|at| Moment::new(at, now)),
             kind: row.kind.clone().unwrap_or_default(),
-            reason: row.reason.clone().unwrap_or_else(|| "it left no reason".to_owned()),
+            reason: row.reason.clone().unwrap_or_else(|| NO_REASON.to_owned()),
             tries: row.tries_text(),
         }
     }

@@ -7,12 +7,15 @@ use chrono::{DateTime, Utc};
 
 use super::model::{Truth, Work};
 use crate::stores::Stores;
-use crate::views::{backups, costs, documents, jobs, outbox, queues, schedules, workers};
+use crate::views::{backups, costs, dead, documents, jobs, outbox, queues, schedules, workers};
 
 /// Longest wait for one store.
 const PATIENCE: Duration = Duration::from_secs(2);
 const RUNNING_SHOWN: usize = 25;
 const FAILURES_SHOWN: usize = 10;
+const CAUSES_SHOWN: usize = 8;
+/// Of each queue only the newest are sorted by cause: the page is read every two seconds.
+const CAUSES_READ: usize = 1_000;
 const BACKUPS_SHOWN: i64 = 5;
 
 pub(super) async fn work(stores: &Stores, now: DateTime<Utc>) -> Option<Work> {
@@ -21,8 +24,10 @@ pub(super) async fn work(stores: &Stores, now: DateTime<Utc>) -> Option<Work> {
         let queues = queues::all(&inspector, None).await?;
         let workers = workers::all(&stores.workers().await?).await?;
         let running = jobs::in_state(&inspector, State::Running, None, RUNNING_SHOWN).await?;
-        let dead = jobs::recently_dead(&inspector, FAILURES_SHOWN).await?;
-        anyhow::Ok(Work::new(&queues, &workers, &running, &dead, now))
+        let failures = jobs::recently_dead(&inspector, FAILURES_SHOWN).await?;
+        let mut causes = dead::groups(&inspector, None, CAUSES_READ).await?;
+        causes.truncate(CAUSES_SHOWN);
+        anyhow::Ok(Work::new(&queues, &workers, &running, &failures, &causes, now))
     };
     patiently("Redis", reading).await
 }
