@@ -64,11 +64,6 @@ pub struct Envelope {
     /// W3C trace context of the enqueuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
-    /// The job's wire name from the first line alone; `None` when that line is none of ours.
-    pub(crate) fn job_in_header(header: &[u8]) -> Option<String> {
-        serde_json::from_slice::<Self>(header).ok().filter(|envelope| envelope.version <= VERSION_SEALED).map(|envelope| envelope.job)
-    }
-
     /// The name of the key that the payload is stored under; absent when it is stored as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<String>,
@@ -156,6 +151,11 @@ impl Envelope {
         }
         envelope.payload = bytes[end + 1..].to_vec();
         Ok(envelope)
+    }
+
+    /// The job's wire name from the first line alone; `None` when that line is none of ours.
+    pub(crate) fn job_in_header(header: &[u8]) -> Option<String> {
+        serde_json::from_slice::<Self>(header).ok().filter(|envelope| envelope.version <= VERSION_SEALED).map(|envelope| envelope.job)
     }
 
     /// The name of the key that the payload is stored under; `None`: it is stored as it is.

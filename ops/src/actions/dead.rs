@@ -122,6 +122,8 @@ pub(crate) async fn select(stores: &Stores, selection: &Selection) -> Result<Sel
     };
     let mut rows = dead::jobs(&inspector, queue, group).await?;
     let matched = rows.len();
+    // From the back, so that of two that died in the same millisecond the order of Redis holds.
+    rows.reverse();
     rows.sort_by(|a, b| (&a.queue, a.died_at).cmp(&(&b.queue, b.died_at)));
     rows.truncate(selection.limit.unwrap_or(usize::MAX));
     Ok(Selected { rows, matched })

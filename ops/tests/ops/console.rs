@@ -23,6 +23,7 @@ async fn the_page_shows_pause_failure_and_progress_and_runs_nobodys_markup(pool:
     for part in ["broken-1", cause, running.id.as_str(), "OpenAI refused the key (401)", "celeriac queue resume documents"] {
         assert!(page.text.contains(part), "{part} is not on the page:\n{}", page.text);
     }
+    assert!(!page.text.contains("-0.0000"), "nothing spent is shown as less than nothing");
     assert!(!page.text.contains("<script>alert"), "a job's error text became markup");
     assert!(page.text.contains("&#60;script&#62;alert"));
 }

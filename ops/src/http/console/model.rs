@@ -273,7 +273,8 @@ impl Truth {
             documents: STATUSES.iter().map(|status| (*status, documents.get(status).copied().unwrap_or(0))).collect(),
             calls: costs.iter().map(|row| row.calls).sum(),
             tokens: costs.iter().map(|row| row.input_tokens + row.output_tokens).sum(),
-            cost_usd: format!("{:.4}", costs.iter().map(|row| row.cost_usd).sum::<f64>()),
+            // Added to zero: the sum of no floats is -0.0, and would be shown so.
+            cost_usd: format!("{:.4}", 0.0 + costs.iter().map(|row| row.cost_usd).sum::<f64>()),
             backups: backups.iter().map(|row| Backup::new(row, now)).collect(),
             unrelayed: backlog.unrelayed,
             unconfirmed: backlog.unconfirmed,

@@ -12,7 +12,7 @@ use crate::views::{backups, costs, dead, documents, jobs, outbox, queues, schedu
 /// Longest wait for one store.
 const PATIENCE: Duration = Duration::from_secs(2);
 const RUNNING_SHOWN: usize = 25;
-const FAILURES_SHOWN: usize = 10;
+const FAILURES_SHOWN: usize = 5;
 const CAUSES_SHOWN: usize = 8;
 /// Of each queue only the newest are sorted by cause: the page is read every two seconds.
 const CAUSES_READ: usize = 1_000;
