@@ -20,7 +20,6 @@ mod intake;
 mod lookup;
 mod nearest;
 pub mod out;
-mod rate;
 pub mod reply;
 pub mod standin;
 pub mod stores;

@@ -150,6 +150,13 @@ impl QueueKeys {
         &self.all[key as usize]
     }
 
+    /// The fixed keys that few queues have, beside [`QueueKeys::all`]: all but the lanes, of which a queue has one a key.
+    pub(crate) fn rare(&self) -> Vec<String> {
+        let named = ["resting", "suspects", "limits", "busy", "buckets", "uniques", "unique_until"];
+        let rings = (0..10).map(|priority| self.ring(priority));
+        named.iter().map(|name| format!("{}{name}", self.stem())).chain(rings).collect()
+    }
+
     /// What stands before every key of this queue.
     fn stem(&self) -> &str {
         self.get(Key::Jobs).trim_end_matches("jobs")

@@ -1,4 +1,4 @@
-//! How much of Redis' memory a queue takes, and for what. Estimates from bounded samples: a reading costs three round trips, however
+//! How much of Redis' memory a queue takes, and for what. Estimates from bounded samples: a reading costs a few round trips, however
 //! large the queue is, and is exact for a small one.
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use crate::{Error, JobId, QueueName, scripts};
 const VALUES_SAMPLED: usize = 200;
 /// Jobs whose payloads are measured.
 const PAYLOADS_SAMPLED: usize = 100;
-/// Jobs of each kind whose keys of their own are measured.
+/// Jobs of each kind, and lanes of each priority, whose keys of their own are measured.
 const OWN_KEYS_SAMPLED: usize = 20;
 
 /// What one queue takes, in bytes as Redis accounts them.
@@ -29,7 +29,8 @@ pub struct QueueMemory {
     pub jobs: u64,
     /// The queue's fixed keys by name, as in `jobs` or `ready:5`; only those that exist.
     pub keys: BTreeMap<String, u64>,
-    /// The keys that some jobs have of their own (histories of failed attempts): an estimate beyond 20 jobs of a kind.
+    /// The keys that some jobs have of their own (histories of failed attempts) and the lanes of jobs that have a key: an estimate beyond
+    /// 20 jobs of a kind and 20 lanes of a priority.
     pub own_keys_bytes: u64,
 }
 
@@ -51,9 +52,15 @@ impl Inspector {
         let keys = self.connection().namespace().queue(queue);
         let fixed = self.fixed_keys(&keys).await?;
         let (all, with_own_keys) = self.samples(&keys).await?;
+        let history_of = |id: &String| JobId::parse(id).ok().map(|id| keys.history_of(&id));
         let mut own_keys_bytes = 0;
         for (ids, count) in with_own_keys {
-            own_keys_bytes += scaled(self.own_keys(&keys, &ids).await?, ids.len(), count);
+            own_keys_bytes += scaled(self.sizes(ids.iter().filter_map(history_of).collect()).await?, ids.len(), count);
+        }
+        for (lanes, count) in self.lanes(&keys).await? {
+            // The lane of jobs without a key is a ready list, and counted among the fixed keys.
+            let own = lanes.iter().filter(|lane| !lane.ends_with('@')).map(|lane| keys.lane(lane));
+            own_keys_bytes += scaled(self.sizes(own.collect()).await?, lanes.len(), count);
         }
         let outlines = scripts::outlines(self.connection(), &keys, &all.0).await?;
         let payloads: u64 = outlines.iter().map(|(_, header, bytes)| bytes.saturating_sub(header.len() + 1) as u64).sum();
@@ -79,12 +86,13 @@ impl Inspector {
 
     async fn fixed_keys(&self, keys: &QueueKeys) -> Result<BTreeMap<String, u64>, Error> {
         let mut pipe = redis::pipe();
-        for key in keys.all() {
+        let names: Vec<String> = keys.all().iter().cloned().chain(keys.rare()).collect();
+        for key in &names {
             pipe.cmd("MEMORY").arg("USAGE").arg(key).arg("SAMPLES").arg(VALUES_SAMPLED);
         }
         let sizes: Vec<Option<u64>> = pipe.query_async(&mut self.connection().shared()).await?;
         // Channels and stems are no keys: Redis knows no size of them.
-        let named = keys.all().iter().zip(sizes).filter_map(|(key, size)| Some((key.rsplit_once("}:")?.1.to_owned(), size?)));
+        let named = names.iter().zip(sizes).filter_map(|(key, size)| Some((key.rsplit_once("}:")?.1.to_owned(), size?)));
         Ok(named.collect())
     }
 
@@ -102,13 +110,31 @@ impl Inspector {
         Ok(((all, jobs), [(stumbled, tries), (dead, buried), (ended, finished)]))
     }
 
-    async fn own_keys(&self, keys: &QueueKeys, ids: &[String]) -> Result<u64, Error> {
-        if ids.is_empty() {
+    /// Of each priority, and those at a limit.
+    async fn lanes(&self, keys: &QueueKeys) -> Result<Vec<Sample>, Error> {
+        let rings: Vec<String> = (0..10).map(|priority| keys.ring(priority)).chain([keys.resting()]).collect();
+        let mut pipe = redis::pipe();
+        for ring in &rings {
+            pipe.cmd("ZRANDMEMBER").arg(ring).arg(OWN_KEYS_SAMPLED);
+        }
+        for ring in &rings {
+            pipe.zcard(ring);
+        }
+        let mut samples: Vec<redis::Value> = pipe.query_async(&mut self.connection().shared()).await?;
+        let counts = samples.split_off(rings.len());
+        let read = |error| Error::Redis(redis::RedisError::from(error));
+        let sample = |(lanes, count)| Ok((redis::from_redis_value(lanes).map_err(read)?, redis::from_redis_value(count).map_err(read)?));
+        samples.into_iter().zip(counts).map(sample).collect()
+    }
+
+    /// What these keys take together.
+    async fn sizes(&self, names: Vec<String>) -> Result<u64, Error> {
+        if names.is_empty() {
             return Ok(0);
         }
         let mut pipe = redis::pipe();
-        for id in ids.iter().filter_map(|id| JobId::parse(id).ok()) {
-            pipe.cmd("MEMORY").arg("USAGE").arg(keys.history_of(&id));
+        for name in names {
+            pipe.cmd("MEMORY").arg("USAGE").arg(name);
         }
         let sizes: Vec<Option<u64>> = pipe.query_async(&mut self.connection().shared()).await?;
         Ok(sizes.into_iter().flatten().sum())

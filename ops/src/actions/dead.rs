@@ -6,12 +6,11 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use celeriac_queue::{Deleted, Fingerprint, JobId, QueueName, Replayed, State};
+use celeriac_queue::{Deleted, Fingerprint, JobId, QueueName, Rate, Replayed, State};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::audit::{self, Actor};
-use crate::rate::Rate;
 use crate::stores::Stores;
 use crate::views::dead::DeadRow;
 use crate::views::{dead, jobs};
@@ -157,7 +156,7 @@ pub(crate) async fn replay(
     let mut report = ReplayReport { dry_run, matched, ..ReplayReport::default() };
     for of_queue in rows.chunk_by(|a, b| a.queue == b.queue) {
         let queue = &of_queue[0].queue;
-        let delay = |place| rate.map_or(Duration::ZERO, |rate: Rate| rate.delay_of(place));
+        let delay = |place| rate.map_or(Duration::ZERO, |rate| moment_in_row(rate, place));
         let plan: Vec<(JobId, Duration)> = of_queue.iter().enumerate().map(|(place, row)| (row.id.clone(), delay(place))).collect();
         for part in plan.chunks(REPLAY_CHUNK) {
             let requeued = match dry_run {
@@ -172,6 +171,13 @@ pub(crate) async fn replay(
         }
     }
     Ok(report)
+}
+
+/// When the job with that place in the row, from zero, is due: evenly, without a burst.
+fn moment_in_row(rate: Rate, place: usize) -> Duration {
+    let ms = place as f64 * rate.per().as_millis() as f64 / rate.units();
+    // Casting saturates: a row of ten thousand at a job a month ends when it ends.
+    Duration::from_millis(ms as u64)
 }
 
 async fn replay_part(
@@ -265,7 +271,20 @@ fn detail(selection: &Selection, queue: &QueueName, rate: Option<Rate>) -> Value
         Which::All => detail["all"] = json!(true),
     }
     if let Some(rate) = rate {
-        detail["rate"] = json!(rate.to_string());
+        detail["one_every_ms"] = json!(moment_in_row(rate, 1).as_millis() as u64);
     }
     detail
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_spreads_a_row_evenly_from_now_on() {
+        let delays = |rate: &str, places: [usize; 3]| places.map(|place| moment_in_row(Rate::parse(rate).unwrap(), place).as_millis());
+        assert_eq!(delays("10/s", [0, 1, 25]), [0, 100, 2_500]);
+        assert_eq!(delays("3/min burst 2", [0, 1, 10_000]), [0, 20_000, 200_000_000]);
+        assert_eq!(delays("2000/s", [0, 1, 3]), [0, 0, 1]);
+    }
 }

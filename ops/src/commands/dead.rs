@@ -1,6 +1,6 @@
 //! `celeriac dead`: jobs that failed for good: their causes, their replay, their deletion.
 
-use celeriac_queue::{DEAD_READ_MAX, Fingerprint, JobId, QueueName, State};
+use celeriac_queue::{DEAD_READ_MAX, Fingerprint, JobId, QueueName, Rate, State};
 use chrono::Utc;
 use clap::{Args, Subcommand};
 
@@ -8,7 +8,6 @@ use super::job;
 use crate::actions::dead::{self, DeleteReport, ReplayReport, Selection, Which};
 use crate::audit::Actor;
 use crate::human::{plural, relative, span};
-use crate::rate::Rate;
 use crate::reply::{Cell, Reply, Table, Tone};
 use crate::stores::Stores;
 use crate::views;
@@ -54,7 +53,7 @@ pub(crate) enum Dead {
         which: Chosen,
         /// How fast, in each queue, as in 10/s, 100/min or 5/h: each is scheduled for its moment now, and nobody has to stay. Unset: all
         /// at once, at most 500.
-        #[arg(long)]
+        #[arg(long, value_parser = Rate::parse)]
         rate: Option<Rate>,
         /// Only say what would be done.
         #[arg(long)]

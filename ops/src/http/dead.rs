@@ -3,14 +3,13 @@
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use celeriac_queue::{DEAD_READ_MAX, Fingerprint, JobId, QueueName};
+use celeriac_queue::{DEAD_READ_MAX, Fingerprint, JobId, QueueName, Rate};
 use serde::Deserialize;
 
 use super::Shared;
 use super::auth::Caller;
 use crate::actions::dead::{self, DeleteReport, ReplayReport, Selection, Which};
 use crate::error::Error;
-use crate::rate::Rate;
 use crate::stores::Stores;
 use crate::views::dead::GroupRow;
 use crate::views::jobs::{self, JobRow};
@@ -86,7 +85,7 @@ pub(super) async fn replay(
     body: Result<Json<Replay>, JsonRejection>,
 ) -> Result<Json<ReplayReport>, Error> {
     let Json(Replay { id, group, all, limit, rate, dry_run }) = body?;
-    let rate: Option<Rate> = rate.map(|text| text.parse()).transpose().map_err(Error::Invalid)?;
+    let rate = rate.map(|text| Rate::parse(&text)).transpose().map_err(|error| Error::Invalid(error.to_string()))?;
     let which = which(id, group, all)?;
     let queue = known_queue(&shared.stores, &queue).await?;
     let selection = Selection { which, queue: Some(queue), limit };

@@ -101,7 +101,7 @@ async fn work(stores: &Stores) -> anyhow::Result<Work> {
     Ok(Work { queues, memory, workers: workers::all(&stores.workers().await?).await? })
 }
 
-/// Three round trips a queue, however large it is.
+/// A few round trips a queue, however large it is.
 async fn memory(inspector: &Inspector, queues: &[QueueRow]) -> Result<Memory, celeriac_queue::Error> {
     let mut rows = Vec::new();
     for row in queues {

@@ -106,7 +106,7 @@ async fn a_group_is_replayed_at_a_rate_after_a_canary(pool: PgPool) {
     let log = log(&here.pool).await;
     let targets: Vec<&str> = log.iter().map(|(_, _, target, _)| target.as_str()).collect();
     assert_eq!(targets, ["slow-1", "slow-2", "slow-3", "slow-4"]);
-    assert_eq!(log[3].3, json!({ "queue": "default", "group": cause, "rate": "2/min" }));
+    assert_eq!(log[3].3, json!({ "queue": "default", "group": cause, "one_every_ms": 30_000 }));
 }
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]

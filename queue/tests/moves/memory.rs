@@ -1,6 +1,6 @@
 //! What a queue takes of Redis' memory, as far as it can be known without guessing at Redis' own accounting.
 
-use celeriac_queue::{EnqueueOptions, Policy};
+use celeriac_queue::{EnqueueOptions, Limits, Policy, Rate, Unique, UniqueScope};
 
 use crate::support::{MINUTE, TestQueue, claim_one, job};
 
@@ -40,6 +40,36 @@ async fn the_payloads_of_a_large_queue_are_estimated_from_some_of_them() {
     assert_eq!(memory.jobs, 2_000);
     let mean = memory.payload_bytes / 2_000;
     assert!((900..1_100).contains(&mean), "payloads of 900 to 1,099 bytes were taken for {mean} each");
+}
+
+#[tokio::test]
+async fn no_key_of_a_queue_is_left_out() {
+    let queue = TestQueue::new().await;
+    let worker = queue.worker("w1");
+    let rate = Rate::new(1_000.0, MINUTE, Some(1_000.0)).unwrap();
+    let limits = Limits { key_concurrency: Some(1), key_rate: Some(rate), ..Limits::default() };
+    queue.client.set_limits(&queue.name, &limits).await.unwrap();
+    for number in 0..9 {
+        let unique = Some(Unique::by(format!("unique-{number}")).scope(UniqueScope::Period(MINUTE)));
+        let key = Some(format!("tenant-{}", number % 3));
+        queue.put_with(&format!("job-{number}"), EnqueueOptions { key, unique, priority: Some(3), ..EnqueueOptions::default() }).await;
+    }
+    let delivery = claim_one(&worker).await;
+    worker.bury(&delivery.id, &delivery.token, "failed", "no luck").await.unwrap();
+    worker.claim(9, 0).await.unwrap();
+
+    let memory = queue.inspector().memory(&queue.name).await.unwrap();
+    let snapshot = queue.snapshot().await;
+    let is_own = |key: &&String| key.starts_with("history:") || key.starts_with("lane:");
+    let (own, fixed): (Vec<&String>, Vec<&String>) = snapshot.keys.keys().partition(is_own);
+    assert_eq!(memory.keys.keys().collect::<Vec<_>>(), fixed);
+    assert!(fixed.iter().any(|key| *key == "buckets") && fixed.iter().any(|key| *key == "unique_until"), "{fixed:?}");
+    let mut sizes = 0;
+    for key in &own {
+        sizes += queue.memory_of(key).await;
+    }
+    assert!(own.len() > 3, "{own:?}");
+    assert_eq!(memory.own_keys_bytes, sizes, "as few as this are all looked at");
 }
 
 #[tokio::test]

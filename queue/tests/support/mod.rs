@@ -117,6 +117,12 @@ impl TestQueue {
         redis::cmd(command).arg(key).arg(args).query_async(&mut self.line.clone()).await.unwrap()
     }
 
+    /// What a key of this queue takes by Redis' own account, bytes.
+    pub(crate) async fn memory_of(&self, key: &str) -> u64 {
+        let key = format!("{}{key}", self.stem());
+        redis::cmd("MEMORY").arg("USAGE").arg(key).query_async(&mut self.line.clone()).await.unwrap()
+    }
+
     /// As if a scheduled job's moment, or a running job's lease, had passed; of two the one with the lower number passed first.
     pub(crate) async fn put_in_the_past(&self, zset: &str, id: &str, moment: u32) {
         let changed: u64 = self.raw("ZADD", zset, &["XX", "CH", &moment.to_string(), id]).await;
