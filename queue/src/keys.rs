@@ -152,7 +152,7 @@ impl QueueKeys {
 
     /// The fixed keys that few queues have, beside [`QueueKeys::all`]: all but the lanes, of which a queue has one a key.
     pub(crate) fn rare(&self) -> Vec<String> {
-        let named = ["resting", "suspects", "limits", "busy", "buckets", "uniques", "unique_until"];
+        let named = ["resting", "suspects", "logged", "limits", "busy", "buckets", "uniques", "unique_until"];
         let rings = (0..10).map(|priority| self.ring(priority));
         named.iter().map(|name| format!("{}{name}", self.stem())).chain(rings).collect()
     }
@@ -188,6 +188,11 @@ impl QueueKeys {
     /// `…:log:<job id>` (list: `<number> <line JSON>`, oldest first, at most 200). Beside it `…:logged` (hash: job id → lines ever).
     pub(crate) fn log_of(&self, id: &JobId) -> String {
         format!("{}log:{id}", self.stem())
+    }
+
+    /// `…:logged` (hash: job id → lines ever)
+    pub(crate) fn logged(&self) -> String {
+        format!("{}logged", self.stem())
     }
 
     /// `…:suspects` (list: ids of jobs whose worker died while it ran them)

@@ -29,7 +29,7 @@ pub struct QueueMemory {
     pub jobs: u64,
     /// The queue's fixed keys by name, as in `jobs` or `ready:5`; only those that exist.
     pub keys: BTreeMap<String, u64>,
-    /// The keys that some jobs have of their own (histories of failed attempts) and the lanes of jobs that have a key: an estimate beyond
+    /// The keys that some jobs have of their own (histories of failed attempts, logs) and the lanes of jobs that have a key: an estimate beyond
     /// 20 jobs of a kind and 20 lanes of a priority.
     pub own_keys_bytes: u64,
 }
@@ -57,6 +57,9 @@ impl Inspector {
         for (ids, count) in with_own_keys {
             own_keys_bytes += scaled(self.sizes(ids.iter().filter_map(history_of).collect()).await?, ids.len(), count);
         }
+        let log_of = |id: &String| JobId::parse(id).ok().map(|id| keys.log_of(&id));
+        let (logged, count) = self.logged(&keys).await?;
+        own_keys_bytes += scaled(self.sizes(logged.iter().filter_map(log_of).collect()).await?, logged.len(), count);
         for (lanes, count) in self.lanes(&keys).await? {
             // The lane of jobs without a key is a ready list, and counted among the fixed keys.
             let own = lanes.iter().filter(|lane| !lane.ends_with('@')).map(|lane| keys.lane(lane));
@@ -108,6 +111,13 @@ impl Inspector {
         let (all, jobs, stumbled, tries, dead, buried, ended, finished): Samples =
             pipe.query_async(&mut self.connection().shared()).await?;
         Ok(((all, jobs), [(stumbled, tries), (dead, buried), (ended, finished)]))
+    }
+
+    /// Of the jobs that have a log.
+    async fn logged(&self, keys: &QueueKeys) -> Result<Sample, Error> {
+        let mut pipe = redis::pipe();
+        pipe.cmd("HRANDFIELD").arg(keys.logged()).arg(OWN_KEYS_SAMPLED).hlen(keys.logged());
+        Ok(pipe.query_async(&mut self.connection().shared()).await?)
     }
 
     /// Of each priority, and those at a limit.

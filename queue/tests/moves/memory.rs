@@ -1,6 +1,8 @@
 //! What a queue takes of Redis' memory, as far as it can be known without guessing at Redis' own accounting.
 
-use celeriac_queue::{EnqueueOptions, Limits, Policy, Rate, Unique, UniqueScope};
+use celeriac_queue::{EnqueueOptions, JobContext, Limits, Policy, Rate, Unique, UniqueScope};
+
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{MINUTE, TestQueue, claim_one, job};
 
@@ -56,11 +58,15 @@ async fn no_key_of_a_queue_is_left_out() {
     }
     let delivery = claim_one(&worker).await;
     worker.bury(&delivery.id, &delivery.token, "failed", "no luck").await.unwrap();
+    let delivery = claim_one(&worker).await;
+    let envelope = delivery.envelope.as_ref().unwrap();
+    let (name, id) = (queue.name.clone(), delivery.id.clone());
+    JobContext::new(worker.client(), name, id, envelope, delivery.tries, 3, CancellationToken::new()).log("reading page 3").await;
     worker.claim(9, 0).await.unwrap();
 
     let memory = queue.inspector().memory(&queue.name).await.unwrap();
     let snapshot = queue.snapshot().await;
-    let is_own = |key: &&String| key.starts_with("history:") || key.starts_with("lane:");
+    let is_own = |key: &&String| key.starts_with("history:") || key.starts_with("lane:") || key.starts_with("log:");
     let (own, fixed): (Vec<&String>, Vec<&String>) = snapshot.keys.keys().partition(is_own);
     assert_eq!(memory.keys.keys().collect::<Vec<_>>(), fixed);
     assert!(fixed.iter().any(|key| *key == "buckets") && fixed.iter().any(|key| *key == "unique_until"), "{fixed:?}");
