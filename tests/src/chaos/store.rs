@@ -6,10 +6,14 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use celeriac_ops::devstack::{Persistence, RedisOptions, RedisServer};
 use celeriac_queue::QueueName;
+use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 
 use super::disk::Disk;
 use super::journal::now_ms;
+
+/// For an answer to the harness: on a busy machine the usual half second is no sign of anything.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A Redis of the run's own.
 pub(crate) struct Store {
@@ -123,6 +127,7 @@ impl Store {
     }
 
     async fn connect(&self) -> Result<MultiplexedConnection> {
-        Ok(redis::Client::open(self.server.url())?.get_multiplexed_async_connection().await?)
+        let patient = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE)).set_connection_timeout(Some(PATIENCE));
+        Ok(redis::Client::open(self.server.url())?.get_multiplexed_async_connection_with_config(&patient).await?)
     }
 }
