@@ -10,7 +10,7 @@ mod redis_server;
 mod throughput;
 
 use anyhow::Result;
-use celeriac_queue::{EnqueueOptions, Unique};
+use celeriac_queue::{EnqueueOptions, LeaseConfig, Unique};
 use throughput::{Options, PLAIN};
 
 const ROUNDS: usize = 3;
@@ -34,7 +34,8 @@ async fn main() -> Result<()> {
     throughput_table().await?;
     latency_table().await?;
     depth_table().await?;
-    idle_table().await
+    idle_table().await?;
+    recovery_table().await
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
@@ -107,5 +108,17 @@ async fn idle_table() -> Result<()> {
         let (megabytes, commands, percent) = idle::idle(name).await?;
         println!("{name:<20} idle   {megabytes:>6.1} MB RSS   {commands:.2} Redis commands/s   {percent:.1} % of a core");
     }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+async fn recovery_table() -> Result<()> {
+    let program = std::env::current_exe()?.with_file_name("chaos");
+    let mut seconds = Vec::new();
+    for _ in 0..ROUNDS {
+        let took = celeriac_tests::chaos::last_orphan_runs_again(&program, LeaseConfig::default().lease, 100).await?;
+        seconds.push(took.as_secs_f64());
+    }
+    println!("SIGKILL of a worker with 100 jobs: the last runs again after {:.1} s, the lease being 10 s", median(seconds));
     Ok(())
 }
