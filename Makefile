@@ -22,6 +22,11 @@ test: ## The whole suite, on private servers it starts itself (TEST=name for som
 	scripts/bootstrap test
 	cargo build --workspace --bins
 	$(WITH_SERVERS) cargo nextest run --workspace --no-fail-fast $(TEST)
+	$(if $(TEST),,$(MAKE) test-cluster)
+
+.PHONY: test-cluster
+test-cluster: ## The engine's tests once more, on a private Redis Cluster of three nodes
+	$(BIN)/celeriac with-servers --cluster -- cargo nextest run --workspace --no-fail-fast -E 'binary_id(celeriac-queue::moves)'
 
 .PHONY: check
 check: ## What CI runs: format, lints, docs, dependencies, tests

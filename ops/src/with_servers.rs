@@ -6,7 +6,7 @@ use std::ffi::OsString;
 
 use anyhow::Context;
 
-use crate::devstack::{PostgresOptions, PostgresServer, RedisOptions, RedisServer};
+use crate::devstack::{DevstackError, PostgresOptions, PostgresServer, RedisCluster, RedisOptions, RedisServer};
 
 /// Name of the migrated database that DATABASE_URL points to.
 const DATABASE: &str = "celeriac";
@@ -15,11 +15,10 @@ const DATABASE: &str = "celeriac";
 ///
 /// # Errors
 /// When a server does not come up, the migrations fail or the command cannot be started.
-pub async fn run(command: &[OsString]) -> anyhow::Result<u8> {
+pub async fn run(command: &[OsString], in_cluster: bool) -> anyhow::Result<u8> {
     let (program, arguments) =
         command.split_first().context("there is no command behind `--`, for example: celeriac with-servers -- env")?;
-    let (postgres, redis) =
-        tokio::try_join!(PostgresServer::start(PostgresOptions::default()), RedisServer::start(RedisOptions::default()))?;
+    let (postgres, redis) = tokio::try_join!(PostgresServer::start(PostgresOptions::default()), PrivateRedis::start(in_cluster))?;
     postgres.create_database(DATABASE).await?;
     let database_url = postgres.url(DATABASE);
     let pool = sqlx::PgPool::connect(&database_url).await?;
@@ -43,4 +42,26 @@ pub async fn run(command: &[OsString]) -> anyhow::Result<u8> {
         }
     };
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
+
+/// What is taken for Redis; ended on drop.
+enum PrivateRedis {
+    Single(RedisServer),
+    Cluster(RedisCluster),
+}
+
+impl PrivateRedis {
+    async fn start(in_cluster: bool) -> Result<Self, DevstackError> {
+        match in_cluster {
+            false => Ok(Self::Single(RedisServer::start(RedisOptions::default()).await?)),
+            true => Ok(Self::Cluster(RedisCluster::start(RedisOptions::default()).await?)),
+        }
+    }
+
+    fn url(&self) -> String {
+        match self {
+            Self::Single(server) => server.url(),
+            Self::Cluster(cluster) => cluster.url(),
+        }
+    }
 }

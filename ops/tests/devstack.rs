@@ -56,7 +56,7 @@ async fn redis_keeps_what_its_append_only_file_holds_and_only_that() {
     for (persistence, after_restart) in
         [(Persistence::EveryWrite, "$4\r\nkept\r\n"), (Persistence::EverySecond, "$4\r\nkept\r\n"), (Persistence::Nothing, "$-1\r\n")]
     {
-        let mut server = RedisServer::start(RedisOptions { persistence, tls: None }).await.unwrap();
+        let mut server = RedisServer::start(RedisOptions { persistence, ..RedisOptions::default() }).await.unwrap();
         assert_eq!(ask_redis(server.port(), "SET note kept"), "+OK\r\n");
 
         server.kill().await.unwrap();

@@ -10,6 +10,8 @@ pub enum Kind {
     Text,
     /// A URL of one of these schemes.
     Url(&'static [&'static str]),
+    /// One or more URLs of Redis.
+    Redis,
     Integer {
         min: u64,
         max: u64,
@@ -44,6 +46,7 @@ impl Kind {
                 Ok(_) => None,
                 Err(error) => Some(format!("it is not a URL ({error})")),
             },
+            Self::Redis => celeriac_queue::RedisConfig::url_fault(text),
             Self::Integer { min, max } => match text.parse::<u64>() {
                 Ok(number) if (*min..=*max).contains(&number) => None,
                 _ => Some(format!("it must be a whole number from {min} to {max}")),

@@ -46,7 +46,6 @@ const fn secret(mut setting: Setting) -> Setting {
     setting
 }
 
-const REDIS: Kind = Kind::Url(&["redis", "rediss"]);
 const POSTGRES: Kind = Kind::Url(&["postgres", "postgresql"]);
 const HTTP: Kind = Kind::Url(&["http", "https"]);
 const COUNT: Kind = Kind::Integer { min: 1, max: 100_000 };
@@ -57,10 +56,10 @@ pub static SETTINGS: &[Setting] = &[
     needed(
         secret(plain(
             "REDIS_URL",
-            REDIS,
+            Kind::Redis,
             None,
             "redis://127.0.0.1:6379/0",
-            "Redis (or Valkey): the work in motion. `rediss://` for TLS, certificates checked.",
+            "Redis (or Valkey): the work in motion. `rediss://` for TLS, certificates checked. Of a cluster, some nodes separated by commas.",
         )),
         &[Worker, OwnWorker, Scheduler, Ops],
     ),

@@ -157,7 +157,11 @@ impl Client {
         for ((name, payload, options), id) in jobs.into_iter().zip(&ids) {
             new_jobs.push(new_job(id, name, payload, policy, options, now, self.connection.payload_keys())?);
         }
-        self.announce(queue).await?;
+        match self.announce(queue).await {
+            // In a cluster the set of queues may lie on a node that is away. Workers name their queues too.
+            Err(error) if self.connection.is_cluster() => tracing::debug!(%error, "the queue could not be added to the set of queues"),
+            announced => announced?,
+        }
         let replies = scripts::enqueue(&self.connection, &self.keys(queue), &new_jobs).await?;
         Ok(ids.into_iter().zip(replies).map(|(id, put)| enqueued(id, queue, put)).collect())
     }

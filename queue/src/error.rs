@@ -10,6 +10,9 @@ pub enum Error {
     /// Redis could not be reached, or refused the command.
     #[error("Redis: {0}")]
     Redis(#[from] RedisError),
+    /// The URL of Redis cannot be used. It is not repeated, as it may hold a password.
+    #[error("the URL of Redis cannot be used: {reason}")]
+    Url { reason: &'static str },
     /// A name, id or setting that cannot be used.
     #[error("\"{given}\" is not a {what}: it must be {must_be}")]
     InvalidName { what: &'static str, given: String, must_be: &'static str },
@@ -45,7 +48,7 @@ pub enum Error {
 /// Answers of a server that takes no writes, as it is a replica: the one to ask is elsewhere.
 const NO_MASTER: [&str; 2] = ["READONLY", "MASTERDOWN"];
 /// Answers of a server that is not itself at the moment.
-const NOT_ITSELF: [&str; 6] = ["LOADING", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "BUSY", "OOM"];
+const NOT_ITSELF: [&str; 8] = ["LOADING", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "NOREPLICAS", "BUSY", "OOM"];
 
 impl Error {
     /// Whether Redis could not be reached or is not itself (starting, failing over, out of memory), as opposed to having refused this request.

@@ -27,12 +27,15 @@
 //! [`Client`] is the enqueueing side, [`Consumer`] the claiming and settling side, [`Inspector`] the read-only views. The life of a job
 //! is in [`state`], the keys it lives in are in `keys.rs`, and each move is one Lua file.
 
+mod address;
 mod backoff;
 mod client;
+mod cluster;
 mod connection;
 mod consumer;
 mod context;
 mod dead;
+mod dial;
 mod envelope;
 mod error;
 mod fingerprint;
@@ -44,6 +47,7 @@ mod key_ring;
 mod keys;
 mod limits;
 mod line;
+mod lines;
 mod memory;
 mod registry;
 mod replay;

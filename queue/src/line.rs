@@ -1,4 +1,4 @@
-//! The shared line to Redis: one multiplexed connection for all commands of a process, made anew whenever it cannot be trusted.
+//! The shared line to a server: one multiplexed connection for all commands of a process, made anew whenever it cannot be trusted.
 //!
 //! redis-rs's own manager keeps the outcome of a failed reconnect for ever unless it was an I/O error (so a password that was wrong for a
 //! moment makes it deaf), and goes on using a connection that no longer answers, or whose server has become somebody's replica. Here a line
@@ -37,13 +37,13 @@ struct Current {
 }
 
 impl Line {
-    /// # Errors
-    /// When Redis does not answer, or refuses.
-    pub(crate) async fn open(client: Client, settings: AsyncConnectionConfig) -> RedisResult<Self> {
-        let line =
-            Self { shared: Arc::new(Shared { client, settings, current: Mutex::default(), connecting: tokio::sync::Mutex::default() }) };
-        line.connected().await?;
-        Ok(line)
+    /// Connects at the first command.
+    pub(crate) fn new(client: Client, settings: AsyncConnectionConfig) -> Self {
+        Self { shared: Arc::new(Shared { client, settings, current: Mutex::default(), connecting: tokio::sync::Mutex::default() }) }
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        self.current().is_some()
     }
 
     async fn connected(&self) -> RedisResult<Current> {
@@ -84,6 +84,13 @@ impl Line {
     /// When Redis does not answer, or refuses.
     pub(crate) async fn given_up(&self) -> RedisResult<CancellationToken> {
         Ok(self.connected().await?.given_up)
+    }
+
+    /// Gives up the line, whatever it is worth.
+    pub(crate) fn retire(&self) {
+        if let Some(current) = self.shared.current.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            current.given_up.cancel();
+        }
     }
 
     /// Gives up the line with that number, unless somebody has replaced it already.

@@ -82,9 +82,13 @@ impl Inspector {
     /// # Errors
     /// [`Error::Redis`].
     pub async fn store_memory(&self) -> Result<StoreMemory, Error> {
-        let info = self.connection().info().await?;
-        let number = |name: &str| info.get(name).and_then(|text| text.parse::<u64>().ok());
-        Ok(StoreMemory { used_bytes: number("used_memory").unwrap_or(0), max_bytes: number("maxmemory").filter(|max| *max > 0) })
+        let infos = self.connection().infos().await?;
+        let number = |info: &BTreeMap<String, String>, name: &str| info.get(name).and_then(|text| text.parse::<u64>().ok());
+        // Of a cluster all together; without a limit as soon as one server has none.
+        Ok(StoreMemory {
+            used_bytes: infos.iter().filter_map(|info| number(info, "used_memory")).sum(),
+            max_bytes: infos.iter().map(|info| number(info, "maxmemory").filter(|max| *max > 0)).sum(),
+        })
     }
 
     async fn fixed_keys(&self, keys: &QueueKeys) -> Result<BTreeMap<String, u64>, Error> {

@@ -36,6 +36,7 @@ static LOG: LazyLock<Script> = script!("keys", "log");
 static ADVANCE: LazyLock<Script> = script!("keys", "advance");
 static WIPE: LazyLock<Script> = script!("keys", "wipe");
 static PROGRESS: LazyLock<Script> = script!("keys", "progress");
+static ANNOUNCE: LazyLock<Script> = script!("announce");
 
 /// What a settling move did to one job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +134,7 @@ pub(crate) struct ClaimArgs<'a> {
     pub(crate) idle: bool,
 }
 
-/// An invocation under construction: EVALSHA with the queue's keys, then the arguments.
+/// An invocation under construction: EVALSHA with the keys (those of a queue, mostly), then the arguments.
 struct Call {
     name: &'static str,
     script: &'static Script,
@@ -142,8 +143,12 @@ struct Call {
 
 impl Call {
     fn new(name: &'static str, script: &'static Script, keys: &QueueKeys) -> Self {
+        Self::on(name, script, keys.all())
+    }
+
+    fn on(name: &'static str, script: &'static Script, keys: &[String]) -> Self {
         let mut command = redis::cmd("EVALSHA");
-        command.arg(script.get_hash()).arg(keys.all().len()).arg(keys.all());
+        command.arg(script.get_hash()).arg(keys.len()).arg(keys);
         Self { name, script, command }
     }
 
@@ -156,7 +161,7 @@ impl Call {
         let mut shared = connection.shared();
         match self.command.query_async(&mut shared).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.script.load_async(&mut shared).await?;
+                self.script.load_async(&mut connection.server_of(&self.command)?).await?;
                 Ok(self.command.query_async(&mut shared).await?)
             }
             reply => Ok(reply?),
@@ -454,4 +459,10 @@ pub(crate) async fn advance(connection: &Connection, keys: &QueueKeys, ms: u64) 
 
 pub(crate) async fn wipe(connection: &Connection, keys: &QueueKeys) -> Result<(), Error> {
     Call::new("wipe", &WIPE, keys).number(connection).await.map(|_| ())
+}
+
+/// Writes a worker's card, whose key is the only one.
+pub(crate) async fn announce(connection: &Connection, key: String, card: &str, ttl_ms: u64) -> Result<(), Error> {
+    Call::on("announce", &ANNOUNCE, &[key]).arg(card).arg(ttl_ms).reply(connection).await?;
+    Ok(())
 }

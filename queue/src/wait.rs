@@ -17,7 +17,8 @@ const SHORTEST: Duration = Duration::from_millis(10);
 /// How long nothing may come on a line that only listens before it is asked whether it lives.
 const PROOF_OF_LIFE: Duration = Duration::from_secs(10);
 
-/// Blocks on the wake lists of some queues, on a connection of its own.
+/// Blocks on the wake lists of some queues, on a connection of its own. A blocking command cannot span the nodes of a cluster: there a
+/// waker is for one queue, see [`Waker::groups`].
 ///
 /// A token taken by a worker that has no room is to be passed on with [`Waker::pass_on`], or an idle worker elsewhere would sleep on.
 pub struct Waker {
@@ -33,6 +34,13 @@ struct Blocking {
 }
 
 impl Waker {
+    /// The queues that one waker each can wait for: all together on a single server, each by itself in a cluster.
+    pub fn groups<'a>(connection: &Connection, queues: &'a [QueueName]) -> Vec<&'a [QueueName]> {
+        queues.chunks(if connection.is_cluster() { 1 } else { queues.len().max(1) }).collect()
+    }
+
+    /// # Panics
+    /// At the first wait, when it is for no queue.
     pub fn new(connection: Connection, queues: &[QueueName]) -> Self {
         let namespace = connection.namespace().clone();
         let keys = queues.iter().map(|queue| namespace.queue(queue).get(Key::Wake).to_owned()).collect();
@@ -47,7 +55,7 @@ impl Waker {
     pub async fn wait(&mut self, longest: Duration) -> Result<bool, Error> {
         let mut blocking = match self.blocking.take() {
             Some(blocking) => blocking,
-            None => Blocking { given_up: self.connection.given_up().await?, line: self.connection.blocking().await? },
+            None => self.block().await?,
         };
         // Zero would mean for ever, and Redis 6.2 cuts a fraction of a second to milliseconds by way of a float: 1 ms can become none.
         let longest = longest.max(SHORTEST);
@@ -55,11 +63,17 @@ impl Waker {
         pop.arg(&self.keys).arg(longest.as_secs_f64());
         let popped = pop.query_async::<Option<(String, String)>>(&mut blocking.line);
         let reply = tokio::select! {
-            reply = tokio::time::timeout(longest + self.connection.response_timeout(), popped) => reply.map_err(|_| silent())??,
+            reply = tokio::time::timeout(longest + self.connection.response_timeout(), popped) => reply.unwrap_or_else(|_| Err(silent())),
             () = blocking.given_up.cancelled() => return Err(given_up_error().into()),
         };
+        let token = reply.inspect_err(|error| self.connection.heed(&self.keys[0], error))?;
         self.blocking = Some(blocking);
-        Ok(reply.is_some())
+        Ok(token.is_some())
+    }
+
+    async fn block(&self) -> Result<Blocking, Error> {
+        let key = &self.keys[0];
+        Ok(Blocking { given_up: self.connection.given_up(key).await?, line: self.connection.blocking(key).await? })
     }
 
     /// Gives a taken token to somebody else.
@@ -130,10 +144,23 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
+    /// At the server of the first channel; in a cluster at another's when that one does not answer.
     pub(crate) async fn begin(connection: &Connection, channels: &[String]) -> Result<Self, Error> {
-        let given_up = connection.given_up().await?;
+        let places = channels.iter().take(if connection.is_cluster() { channels.len() } else { 1 });
+        let mut failure = Error::from(RedisError::from((redis::ErrorKind::Client, "there is no channel to listen to")));
+        for place in places {
+            match Self::begin_at(connection, place, channels).await {
+                Ok(begun) => return Ok(begun),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    async fn begin_at(connection: &Connection, place: &str, channels: &[String]) -> Result<Self, Error> {
+        let given_up = connection.given_up(place).await?;
         let response_timeout = connection.response_timeout();
-        let (mut sink, stream) = connection.pubsub().await?.split();
+        let (mut sink, stream) = connection.pubsub(place).await?.split();
         tokio::time::timeout(response_timeout, sink.subscribe(channels)).await.map_err(|_| silent())??;
         Ok(Self { stream, sink, given_up, response_timeout })
     }

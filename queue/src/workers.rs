@@ -1,13 +1,8 @@
 //! Which workers are alive.
 
-use std::sync::LazyLock;
-
-use redis::Script;
 use serde::{Deserialize, Serialize};
 
-use crate::{Connection, Error, Millis, WorkerId};
-
-static ANNOUNCE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../lua/announce.lua")));
+use crate::{Connection, Error, Millis, WorkerId, scripts};
 
 /// A worker's card, renewed with every heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +43,7 @@ impl Workers {
         let mut shared = self.connection.shared();
         // One command a key, as these keys live in different cluster slots. The card first: it says what is wrong, also when Redis takes
         // nothing else. The queues are told each time: Redis may have been emptied.
-        ANNOUNCE.key(namespace.worker(card.id.as_str())).arg(json).arg(ttl_ms).invoke_async::<()>(&mut shared).await?;
+        scripts::announce(&self.connection, namespace.worker(card.id.as_str()), &json, ttl_ms).await?;
         redis::cmd("SADD").arg(namespace.queues()).arg(&card.queues).exec_async(&mut shared).await?;
         redis::cmd("ZADD").arg(namespace.workers()).arg(card.seen_at).arg(card.id.as_str()).exec_async(&mut shared).await?;
         // Only a worker that could enter itself removes others: while Redis is out of memory everybody stays.

@@ -1,4 +1,4 @@
-//! Which Redis the relay feeds: its `run_id`, which changes whenever the server is started anew or another takes its place.
+//! Which Redis the relay feeds: an id that changes whenever a server is started anew or another takes its place.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -30,8 +30,7 @@ impl RedisIdentity {
 
     pub(crate) async fn refresh(&self) -> anyhow::Result<String> {
         let asked = Instant::now();
-        let info = self.connection.info().await.context("cannot ask Redis who it is")?;
-        let id = info.get("run_id").cloned().unwrap_or_else(|| "unknown".into());
+        let id = self.connection.identity().await.context("cannot ask Redis who it is")?;
         *self.last.lock().expect("no panic while writing") = Some((asked, id.clone()));
         Ok(id)
     }

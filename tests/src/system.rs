@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use celeriac_ops::devstack::{RedisOptions, RedisServer};
+use celeriac_ops::devstack::{RedisCluster, RedisOptions, RedisServer};
 use celeriac_ops::standin::openai::OpenAiStub;
 use celeriac_queue::{Client, Connection, Inspector, Namespace, RedisConfig};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -21,6 +21,8 @@ const FIELD_KEY: &str = "dGVzdC1rZXktMzItYnl0ZXMtbG9uZy1mb3ItZmVybmU=";
 pub struct SystemOptions {
     /// A Redis of its own, for tests that restart or empty it.
     pub own_redis: Option<RedisOptions>,
+    /// A Redis Cluster of its own instead.
+    pub own_cluster: Option<RedisOptions>,
     pub openai: celeriac_ops::standin::openai::Options,
 }
 
@@ -31,6 +33,7 @@ pub struct System {
     pub client: Client,
     pub openai: OpenAiStub,
     pub own_redis: Option<RedisServer>,
+    pub own_cluster: Option<RedisCluster>,
     folder: TempDir,
     database: String,
     started: usize,
@@ -59,7 +62,12 @@ impl System {
             Some(redis) => Some(RedisServer::start(redis).await.expect("a private Redis")),
             None => None,
         };
-        let redis_url = own_redis.as_ref().map_or_else(|| needed("CELERIAC_TEST_REDIS_URL"), RedisServer::url);
+        let own_cluster = match options.own_cluster {
+            Some(redis) => Some(RedisCluster::start(redis).await.expect("a private Redis Cluster")),
+            None => None,
+        };
+        let own_url = own_redis.as_ref().map(RedisServer::url).or_else(|| own_cluster.as_ref().map(RedisCluster::url));
+        let redis_url = own_url.unwrap_or_else(|| needed("CELERIAC_TEST_REDIS_URL"));
         let prefix = format!("t{}", uuid::Uuid::new_v4().simple());
         let mut redis = RedisConfig::new(&redis_url);
         celeriac_process::connect::install_tls();
@@ -97,7 +105,7 @@ impl System {
                 environment.insert(name.to_owned(), value);
             }
         }
-        Self { environment, pool, client, openai, own_redis, folder, database, started: 0 }
+        Self { environment, pool, client, openai, own_redis, own_cluster, folder, database, started: 0 }
     }
 
     pub fn set(&mut self, name: &str, value: impl Into<String>) {

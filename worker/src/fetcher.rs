@@ -52,6 +52,16 @@ struct Watched {
     look_at: Instant,
     /// Whether the last claim left ready work behind for want of slots.
     work_left: bool,
+    /// How often in a row Redis could not be asked: in a cluster the node of one queue may be away, and the others' are not.
+    failures: u32,
+}
+
+impl Watched {
+    fn fails(&mut self) {
+        self.failures += 1;
+        self.look_at = Instant::now() + pause_after(self.failures);
+        self.work_left = false;
+    }
 }
 
 /// Which queues a round looks at.
@@ -75,7 +85,7 @@ impl Fetcher {
         trouble: Trouble,
     ) -> Self {
         let now = Instant::now();
-        let watched = |consumer: &Arc<Consumer>| Watched { consumer: Arc::clone(consumer), look_at: now, work_left: false };
+        let watched = |consumer: &Arc<Consumer>| Watched { consumer: Arc::clone(consumer), look_at: now, work_left: false, failures: 0 };
         let queues = consumers.iter().map(watched).collect();
         let concurrency = slots.available_permits();
         Self { queues, shares, slots, concurrency, emptying_for: None, held, arrivals, notices, waking, trouble }
@@ -83,34 +93,28 @@ impl Fetcher {
 
     /// Until told to stop. A claim that is under way then is finished: dropping it would leave its jobs leased to nobody.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let (mut failures, mut round) = (0, Round::All);
+        let mut round = Round::All;
         while !stop.is_cancelled() {
             match self.run_once(round).await {
-                Ok(()) => {
-                    failures = 0;
-                    self.trouble.ends(DUTY);
-                    round = tokio::select! {
-                        next = self.wait() => next,
-                        () = stop.cancelled() => break,
-                    };
-                }
-                Err(error) => {
-                    failures += 1;
-                    self.trouble.begins(DUTY, error);
-                    round = Round::All;
-                    tokio::select! {
-                        () = tokio::time::sleep(pause_after(failures)) => {}
-                        () = stop.cancelled() => break,
-                    }
-                }
+                Ok(()) if self.queues.iter().all(|queue| queue.failures == 0) => self.trouble.ends(DUTY),
+                Ok(()) => {}
+                Err(error) => self.trouble.begins(DUTY, error),
             }
+            round = tokio::select! {
+                next = self.wait() => next,
+                () = stop.cancelled() => break,
+            };
         }
         self.waking.stop().await;
     }
 
     /// One claim a queue with the slots that are free, in the order and the shares of the queues; then another where work was left.
+    ///
+    /// # Errors
+    /// The last queue's that could not be asked, and is asked again after a pause; the others were all the same.
     pub(crate) async fn run_once(&mut self, round: Round) -> Result<(), Error> {
         let mut room = free(&self.slots);
+        let mut result = Ok(());
         for turn in self.shares.turns(room.num_permits()) {
             let queue = &mut self.queues[turn.queue];
             let withheld = self.emptying_for.is_some_and(|suspected| suspected != turn.queue);
@@ -119,15 +123,25 @@ impl Fetcher {
             if turn.is_second && (credit == 0 || !queue.work_left) {
                 continue;
             }
-            if !is_due && (round == Round::Due || credit == 0) {
+            if !is_due && (round == Round::Due || credit == 0 || queue.failures > 0) {
                 // Without a look nothing is known: when a slot is free, there may be work for it.
-                queue.work_left |= round == Round::All;
+                queue.work_left |= round == Round::All && queue.failures == 0;
                 continue;
             }
-            let claim = if credit > 0 && room.num_permits() == self.concurrency {
-                queue.consumer.claim_when_idle(credit, self.notices.room()).await?
+            let claimed = if credit > 0 && room.num_permits() == self.concurrency {
+                queue.consumer.claim_when_idle(credit, self.notices.room()).await
             } else {
-                queue.consumer.claim(credit, self.notices.room()).await?
+                queue.consumer.claim(credit, self.notices.room()).await
+            };
+            let claim = match claimed {
+                Ok(claim) => claim,
+                Err(error) => {
+                    queue.fails();
+                    // The others must not wait for a suspect that nobody can hand out.
+                    self.emptying_for.take_if(|suspected| *suspected == turn.queue);
+                    result = Err(error);
+                    continue;
+                }
             };
             match claim.company {
                 Company::Drain => self.emptying_for = Some(turn.queue),
@@ -136,11 +150,12 @@ impl Fetcher {
             }
             self.receive(turn.queue, claim, &mut room).await;
         }
-        Ok(())
+        result
     }
 
     async fn receive(&mut self, queue: usize, claim: Claim, room: &mut OwnedSemaphorePermit) {
         let queue = &mut self.queues[queue];
+        queue.failures = 0;
         queue.look_at = Instant::now() + until_next_look(claim.next_due);
         queue.work_left = claim.work_left;
         for delivery in claim.deliveries {
@@ -177,9 +192,9 @@ impl Fetcher {
             tokio::select! {
                 () = sleep_until(if has_room { due_at } else { due_at.max(full_until) }) => return Round::Due,
                 _ = self.slots.acquire_many(wanted_permits), if !has_room => {}
-                heard = self.waking.answer() => match heard {
+                (listener, heard) = self.waking.answer() => match heard {
                     Heard::Token | Heard::LineBroken if self.slots.available_permits() >= wanted => return Round::All,
-                    Heard::Token => self.waking.pass_on().await,
+                    Heard::Token => self.waking.pass_on(listener).await,
                     // Without room there is nothing to claim, and the next look comes when there is.
                     Heard::LineBroken | Heard::Nothing => {}
                 },

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use celeriac_queue::{Consumer, Error, JobId, LeaseState};
+use futures::future::join_all;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -51,25 +52,23 @@ impl Heartbeat {
         }
     }
 
-    /// One beat: costs nothing when nothing is held.
+    /// One beat: costs nothing when nothing is held. The queues at once: one whose node is silent holds up no other.
     ///
     /// # Errors
-    /// The last queue's that could not be reached; the others were extended all the same.
+    /// A queue's that could not be reached; the others were extended all the same.
     pub(crate) async fn run_once(&self) -> Result<(), Error> {
         let held = self.held.all();
-        let mut result = Ok(());
-        for consumer in &self.consumers {
+        let beats = self.consumers.iter().map(|consumer| async {
             let leases: Vec<&Arc<Lease>> = held.iter().filter(|lease| Arc::ptr_eq(&lease.consumer, consumer)).collect();
             if leases.is_empty() {
-                continue;
+                return Ok(());
             }
             let wanted: Vec<(JobId, String)> = leases.iter().map(|lease| (lease.id.clone(), lease.token.clone())).collect();
-            match consumer.extend(&wanted).await {
-                Ok(states) => leases.iter().zip(states).for_each(|(lease, state)| heed(lease, state)),
-                Err(error) => result = Err(error),
-            }
-        }
-        result
+            let states = consumer.extend(&wanted).await?;
+            leases.iter().zip(states).for_each(|(lease, state)| heed(lease, state));
+            Ok(())
+        });
+        join_all(beats).await.into_iter().collect()
     }
 }
 

@@ -46,17 +46,29 @@ impl Pruner {
     }
 
     /// Returns how many records were dropped.
+    ///
+    /// # Errors
+    /// The last queue's that could not be reached; the others were pruned all the same.
     pub(crate) async fn run_once(&self) -> Result<u64, Error> {
         let mut dropped = 0;
+        let mut result = Ok(());
         for consumer in &self.consumers {
-            loop {
-                let now = consumer.prune().await?;
-                dropped += now;
-                if now < FULL {
-                    break;
-                }
+            match prune(consumer).await {
+                Ok(now) => dropped += now,
+                Err(error) => result = Err(error),
             }
         }
-        Ok(dropped)
+        result.map(|()| dropped)
+    }
+}
+
+async fn prune(consumer: &Consumer) -> Result<u64, Error> {
+    let mut dropped = 0;
+    loop {
+        let now = consumer.prune().await?;
+        dropped += now;
+        if now < FULL {
+            return Ok(dropped);
+        }
     }
 }

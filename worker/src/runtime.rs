@@ -12,6 +12,7 @@
 //! 8. The card goes last, so that until then anybody can see that the worker is stopping.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -105,8 +106,8 @@ impl Runtime {
 
         // From the last to the first on a job's way, so that each finds the next.
         let (settler, inbox) = channel();
-        let settling = Settler { inbox, client, worker: id.clone(), trouble: trouble.clone() };
-        duties.spawn(named("settler", settling.run()));
+        let settling = Settler { client, worker: id.clone(), trouble: trouble.clone(), failing: AtomicUsize::new(0) };
+        duties.spawn(named("settler", settling.run(inbox)));
         let confirmer = outbox.map(|outbox| {
             let (confirmer, inbox) = channel();
             let confirming = Confirmer { inbox, outbox, settler: settler.clone(), trouble: trouble.clone() };

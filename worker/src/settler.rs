@@ -5,10 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use celeriac_queue::{Client, Completion, Consumer, Error, JobId, Outcome, Pause, QueueName, Settled, WorkerId};
-use futures::future::join_all;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -20,13 +23,17 @@ use crate::trouble::Trouble;
 
 /// Between the pause of a queue and the moment its job is looked at again.
 const SNOOZE_WHILE_PAUSED: Duration = Duration::from_secs(1);
+/// How long what comes next waits for what is under way, so that more is settled in one call. Not for ever: in a cluster the node of one
+/// queue may be away, and the others' are not.
+const PATIENCE: Duration = Duration::from_millis(250);
 const DUTY: &str = "settling jobs";
 
 pub(crate) struct Settler {
-    pub(crate) inbox: mpsc::Receiver<Message>,
     pub(crate) client: Client,
     pub(crate) worker: WorkerId,
     pub(crate) trouble: Trouble,
+    /// How many requests have failed and are tried on.
+    pub(crate) failing: AtomicUsize,
 }
 
 /// One call of Redis, for one run or many of the same queue.
@@ -55,15 +62,31 @@ impl What {
 
 impl Settler {
     /// Until nobody can hand in any more.
-    pub(crate) async fn run(mut self) {
-        while let Some(batch) = Batch::receive(&mut self.inbox).await {
+    pub(crate) async fn run(self, mut inbox: mpsc::Receiver<Message>) {
+        // Requests that Redis does not answer for now.
+        let mut lingering = FuturesUnordered::new();
+        loop {
+            let batch = tokio::select! {
+                batch = Batch::receive(&mut inbox) => batch,
+                Some(()) = lingering.next() => continue,
+            };
+            let Some(batch) = batch else { break };
             let (settlements, flushes) = batch.into_parts();
-            let requests = requests(settlements);
-            join_all(requests.iter().map(|request| self.insist(request))).await;
-            // Gives the slots back before anybody hears that all is done.
-            drop(requests);
-            Batch::done(flushes);
+            let mut under_way: FuturesUnordered<_> =
+                requests(settlements).into_iter().map(|request| self.settle(request).boxed()).collect();
+            let _ = tokio::time::timeout(PATIENCE, finish(&mut under_way)).await;
+            lingering.extend(under_way);
+            if !flushes.is_empty() {
+                finish(&mut lingering).await;
+                Batch::done(flushes);
+            }
         }
+        finish(&mut lingering).await;
+    }
+
+    /// Gives the slots back at its end.
+    async fn settle(&self, request: Request) {
+        self.insist(&request).await;
     }
 
     /// Repeats a request until Redis has answered it. A refusal that is no outage (a fault of ours or of the data) is given up after a
@@ -71,24 +94,32 @@ impl Settler {
     async fn insist(&self, request: &Request) {
         let begun = Instant::now();
         let mut failures = 0;
-        loop {
+        let answered = loop {
             match self.ask(request).await {
-                Ok(settled) => {
-                    self.trouble.ends(DUTY);
-                    request.runs.iter().zip(settled).for_each(|(run, settled)| tell(run, request.what.name(), settled, failures));
-                    return;
-                }
-                Err(error) if !error.is_outage() && begun.elapsed() > request.consumer.config().lease => {
-                    for run in &request.runs {
-                        let id = &run.lease.id;
-                        tracing::error!(job.id = %id, %error, "the job could not be settled; it is delivered again when its lease runs out");
-                    }
-                    return;
-                }
+                Err(error) if !error.is_outage() && begun.elapsed() > request.consumer.config().lease => break Err(error),
                 Err(error) => {
+                    if failures == 0 {
+                        self.failing.fetch_add(1, Ordering::SeqCst);
+                    }
                     failures += 1;
                     self.trouble.begins(DUTY, error);
                     tokio::time::sleep(pause_after(failures)).await;
+                }
+                settled => break settled,
+            }
+        };
+        let others = if failures > 0 { self.failing.fetch_sub(1, Ordering::SeqCst) - 1 } else { self.failing.load(Ordering::SeqCst) };
+        match answered {
+            Ok(settled) => {
+                if others == 0 {
+                    self.trouble.ends(DUTY);
+                }
+                request.runs.iter().zip(settled).for_each(|(run, settled)| tell(run, request.what.name(), settled, failures));
+            }
+            Err(error) => {
+                for run in &request.runs {
+                    let id = &run.lease.id;
+                    tracing::error!(job.id = %id, %error, "the job could not be settled; it is delivered again when its lease runs out");
                 }
             }
         }
@@ -126,6 +157,10 @@ impl Settler {
         let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         Pause { reason: reason.to_owned(), by: format!("worker {}", self.worker), at, resume_at: None }
     }
+}
+
+async fn finish(requests: &mut FuturesUnordered<BoxFuture<'_, ()>>) {
+    while requests.next().await.is_some() {}
 }
 
 /// As few calls as will do.

@@ -1,7 +1,7 @@
-//! Waiting for a wake-up token, in a task and on a connection of its own.
+//! Waiting for wake-up tokens, in tasks and on connections of their own: one for all queues, or in a cluster one a queue.
 //!
-//! The wait must never be dropped half-way: Redis may already have handed out the token, and an idle worker elsewhere would sleep on. So
-//! the fetcher asks, goes on with other things, and hears the answer when it comes; at most one question is open.
+//! A wait must never be dropped half-way: Redis may already have handed out the token, and an idle worker elsewhere would sleep on. So
+//! the fetcher asks, goes on with other things, and hears the answers when they come; at most one question a listener is open.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const PROOF: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(20);
 const DUTY: &str = "waiting for work";
 
-/// What came of a wait.
+/// What came of one wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Heard {
     /// There is work; the token is ours, to use or to pass on.
@@ -32,58 +32,71 @@ pub(crate) enum Heard {
 
 /// The fetcher's end.
 pub(crate) struct Waking {
+    listeners: Vec<Listener>,
+    answers: mpsc::Receiver<(usize, Heard)>,
+}
+
+/// A task that waits for some of the queues.
+struct Listener {
     questions: mpsc::Sender<()>,
-    answers: mpsc::Receiver<Heard>,
     is_asked: bool,
     /// Never waits; only passes tokens on.
     passer: Waker,
-    listener: AbortOnDropHandle<()>,
+    task: AbortOnDropHandle<()>,
 }
 
 impl Waking {
     pub(crate) fn start(connection: &Connection, queues: &[QueueName], trouble: Trouble) -> Self {
-        let (questions, asked) = mpsc::channel(1);
-        let (answer, answers) = mpsc::channel(1);
-        let waker = Waker::new(connection.clone(), queues);
-        let listener = AbortOnDropHandle::new(tokio::spawn(listen(waker, asked, answer, trouble)));
-        Self { questions, answers, is_asked: false, passer: Waker::new(connection.clone(), queues), listener }
+        let groups = Waker::groups(connection, queues);
+        // Room for an answer from each: none of them ever waits to be heard.
+        let (answer, answers) = mpsc::channel(groups.len().max(1));
+        let listener = |(number, group): (usize, &[QueueName])| {
+            let (questions, asked) = mpsc::channel(1);
+            let waker = Waker::new(connection.clone(), group);
+            let task = AbortOnDropHandle::new(tokio::spawn(listen(number, waker, asked, answer.clone(), trouble.clone())));
+            Listener { questions, is_asked: false, passer: Waker::new(connection.clone(), group), task }
+        };
+        Self { listeners: groups.into_iter().enumerate().map(listener).collect(), answers }
     }
 
-    /// Begins a wait unless one is under way.
+    /// Begins a wait wherever none is under way.
     pub(crate) fn ask(&mut self) {
-        if !self.is_asked && self.questions.try_send(()).is_ok() {
-            self.is_asked = true;
+        for listener in &mut self.listeners {
+            if !listener.is_asked && listener.questions.try_send(()).is_ok() {
+                listener.is_asked = true;
+            }
         }
     }
 
-    /// The answer to the open question; never, when none is open. May be dropped and called again.
-    pub(crate) async fn answer(&mut self) -> Heard {
-        if !self.is_asked {
-            return std::future::pending().await;
+    /// The answer to an open question, and who gave it; never, when none is open. May be dropped and called again.
+    pub(crate) async fn answer(&mut self) -> (usize, Heard) {
+        match self.answers.recv().await {
+            Some((number, heard)) => {
+                self.listeners[number].is_asked = false;
+                (number, heard)
+            }
+            // The listeners live as long as this does.
+            None => std::future::pending().await,
         }
-        let heard = self.answers.recv().await.unwrap_or(Heard::LineBroken);
-        self.is_asked = false;
-        heard
     }
 
     /// Gives a token that this worker has no use for to another.
-    pub(crate) async fn pass_on(&self) {
+    pub(crate) async fn pass_on(&self, number: usize) {
         // Should this fail, the other workers' own timers find the work a little later.
-        if let Err(error) = self.passer.pass_on().await {
+        if let Err(error) = self.listeners[number].passer.pass_on().await {
             tracing::debug!(%error, "a wake-up token could not be passed on");
         }
     }
 
-    /// Ends the wait. A token that may have come at this very moment is passed on.
+    /// Ends the waits. Tokens that may have come at this very moment are passed on.
     pub(crate) async fn stop(self) {
-        self.listener.abort();
-        if self.is_asked {
-            self.pass_on().await;
-        }
+        self.listeners.iter().for_each(|listener| listener.task.abort());
+        let asked = (0..self.listeners.len()).filter(|number| self.listeners[*number].is_asked);
+        futures::future::join_all(asked.map(|number| self.pass_on(number))).await;
     }
 }
 
-async fn listen(mut waker: Waker, mut asked: mpsc::Receiver<()>, answer: mpsc::Sender<Heard>, trouble: Trouble) {
+async fn listen(number: usize, mut waker: Waker, mut asked: mpsc::Receiver<()>, answer: mpsc::Sender<(usize, Heard)>, trouble: Trouble) {
     while asked.recv().await.is_some() {
         let waited = waker.wait(LONGEST).await;
         let heard = match &waited {
@@ -91,7 +104,7 @@ async fn listen(mut waker: Waker, mut asked: mpsc::Receiver<()>, answer: mpsc::S
             Ok(false) => Heard::Nothing,
             Err(_) => Heard::LineBroken,
         };
-        if answer.send(heard).await.is_err() {
+        if answer.send((number, heard)).await.is_err() {
             return;
         }
         if let Err(error) = waited {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use celeriac_process::in_words;
 use celeriac_queue::KeyRing;
 
-use super::Finding;
+use super::{Finding, Level};
 use crate::stores::Stores;
 
 const ABOUT: &str = "redis";
@@ -18,15 +18,28 @@ pub(super) async fn check(stores: &Stores) -> Vec<Finding> {
     }
     let read = async {
         let connection = stores.redis().await?;
-        anyhow::Ok((connection.info().await?, encryption(connection.payload_keys())))
+        anyhow::Ok((connection.infos().await?, encryption(connection.payload_keys())))
     };
     match read.await {
-        Ok((info, encryption)) => vec![version(&info), eviction(&info), persistence(&info), encryption],
+        Ok((infos, encryption)) => {
+            let of_servers = [version, eviction, persistence].into_iter().filter_map(|check| worst(infos.iter().map(check)));
+            of_servers.chain([encryption]).collect()
+        }
         Err(error) => {
             let hint = "start Redis, or mend REDIS_URL (rediss:// for TLS; REDIS_CA_FILE for a private authority)";
             vec![Finding::problem(ABOUT, in_words(&error), hint)]
         }
     }
+}
+
+/// Of a cluster's servers the one that is worst off speaks for all.
+fn worst(findings: impl Iterator<Item = Finding>) -> Option<Finding> {
+    let rank = |finding: &Finding| match finding.level {
+        Level::Problem => 0,
+        Level::Warning => 1,
+        Level::Ok => 2,
+    };
+    findings.min_by_key(rank)
 }
 
 fn version(info: &BTreeMap<String, String>) -> Finding {
@@ -81,7 +94,6 @@ fn encryption(keys: Option<&KeyRing>) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
     use super::*;
 
     fn info(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -97,6 +109,8 @@ mod tests {
         assert_eq!(eviction(&info(&[])).level, Level::Problem);
         assert_eq!(persistence(&info(&[("aof_enabled", "0")])).level, Level::Warning);
         assert_eq!(persistence(&info(&[("aof_enabled", "1"), ("aof_last_write_status", "err")])).level, Level::Problem);
+        let cluster = [info(&[("maxmemory_policy", "noeviction")]), info(&[("maxmemory_policy", "volatile-ttl")])];
+        assert_eq!(worst(cluster.iter().map(eviction)).unwrap().level, Level::Problem);
     }
 
     #[test]

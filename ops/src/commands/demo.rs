@@ -10,6 +10,9 @@ use crate::{demo, with_servers};
 
 #[derive(Debug, Args)]
 pub(crate) struct WithServers {
+    /// A Redis Cluster of three nodes instead of a single Redis.
+    #[arg(long)]
+    cluster: bool,
     /// The command, after `--`.
     #[arg(last = true, required = true)]
     command: Vec<OsString>,
@@ -18,7 +21,7 @@ pub(crate) struct WithServers {
 impl WithServers {
     /// The command's exit code becomes ours.
     pub(crate) async fn run(self) -> anyhow::Result<Reply> {
-        let code = with_servers::run(&self.command).await?;
+        let code = with_servers::run(&self.command, self.cluster).await?;
         Ok(Reply::of(&json!({ "exit_code": code })).exit_with(code))
     }
 }

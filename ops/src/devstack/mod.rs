@@ -24,8 +24,10 @@ mod launch;
 mod port;
 mod postgres;
 mod redis;
+mod redis_cluster;
 mod redis_probe;
 
 pub use error::DevstackError;
 pub use postgres::{PostgresOptions, PostgresServer, SUPERUSER};
 pub use redis::{Persistence, RedisOptions, RedisServer, TlsFiles};
+pub use redis_cluster::RedisCluster;

@@ -52,6 +52,8 @@ pub struct RedisOptions {
     pub persistence: Persistence,
     /// Adds a TLS port, to which [`RedisServer::url`] then points.
     pub tls: Option<TlsFiles>,
+    /// As a node of a cluster that knows no other node yet: see [`RedisCluster`](super::RedisCluster).
+    pub in_cluster: bool,
 }
 
 /// A running private Redis. Ended and removed on drop, or when our process dies.
@@ -118,6 +120,16 @@ impl RedisServer {
     /// The port without TLS, the same after a [`restart`](Self::restart).
     pub fn port(&self) -> u16 {
         self.ports.plain
+    }
+
+    /// The port that a cluster's nodes know it by.
+    pub(super) fn cluster_port(&self) -> u16 {
+        self.ports.tls.unwrap_or(self.ports.plain)
+    }
+
+    /// What it said last, for an error.
+    pub(super) fn log_tail(&self) -> String {
+        self.folder.log_tail(0)
     }
 
     /// The program it runs from.
@@ -199,6 +211,17 @@ impl RedisServer {
                 ("--tls-ca-cert-file", files.authority.clone().into()),
                 ("--tls-auth-clients", "no".into()),
             ]);
+        }
+        if self.options.in_cluster {
+            settings.extend([
+                ("--cluster-enabled", "yes".into()),
+                ("--cluster-node-timeout", "2000".into()),
+                // A dead node stops its own slots only.
+                ("--cluster-require-full-coverage", "no".into()),
+            ]);
+            if self.options.tls.is_some() {
+                settings.extend([("--tls-cluster", "yes".into()), ("--tls-replication", "yes".into())]);
+            }
         }
         settings.into_iter().flat_map(|(name, value)| [name.into(), value]).collect()
     }

@@ -10,22 +10,28 @@ use std::{
 /// Loopback: an answer that takes longer means that the server is busy loading.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// More than the two short answers asked for.
+/// More than the short answers asked for.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 
 /// Whether the Redis on `port` answers and keeps its data in `folder`: another one may have taken the port
 /// just before ours tried to.
 pub(super) async fn answers(port: u16, folder: &Path) -> bool {
     let wanted = folder.display().to_string();
-    tokio::task::spawn_blocking(move || ask(port)).await.is_ok_and(|answer| answer.is_ok_and(|text| is_ready(&text, &wanted)))
+    tell(port, "PING\r\nCONFIG GET dir").await.is_ok_and(|text| is_ready(&text, &wanted))
 }
 
-/// The bytes of the answers to `PING` and `CONFIG GET dir`, read until the server closes after `QUIT`.
-fn ask(port: u16) -> io::Result<String> {
+/// The bytes of the answers to some inline commands, one a line.
+pub(super) async fn tell(port: u16, commands: impl Into<String>) -> io::Result<String> {
+    let commands = commands.into();
+    tokio::task::spawn_blocking(move || ask(port, &commands)).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+/// Reads until the server closes after `QUIT`.
+fn ask(port: u16, commands: &str) -> io::Result<String> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(b"PING\r\nCONFIG GET dir\r\nQUIT\r\n")?;
+    stream.write_all(format!("{commands}\r\nQUIT\r\n").as_bytes())?;
     let mut answer = Vec::new();
     let mut limited = stream.take(ANSWER_BYTES_MAX as u64);
     limited.read_to_end(&mut answer)?;

@@ -1,5 +1,6 @@
 //! The checks themselves. Each asks one thing of one store.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -80,13 +81,16 @@ async fn database(stores: &Stores) -> anyhow::Result<Check> {
 }
 
 async fn redis(stores: &Stores) -> anyhow::Result<Check> {
-    let info = stores.redis().await?.info().await?;
-    let number = |name: &str| info.get(name).and_then(|text| text.parse::<u64>().ok());
-    let (used, limit) = (number("used_memory").unwrap_or(0), number("maxmemory").unwrap_or(0));
+    let infos = stores.redis().await?.infos().await?;
+    let number = |info: &BTreeMap<String, String>, name: &str| info.get(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    // The servers of a cluster fill up one by one: the fullest tells how it stands.
+    let memory = infos.iter().map(|info| (number(info, "used_memory"), number(info, "maxmemory")));
+    let (used, limit) = memory.max_by_key(|(used, limit)| (used * 1_000).checked_div(*limit).unwrap_or(0)).unwrap_or_default();
     let complaint = (limit > 0 && used * 10 > limit * 9).then(|| {
         (Level::Degraded, "Redis has used more than 90 % of its maxmemory; at the limit no job can be enqueued or claimed".to_owned())
     });
-    Ok(Check::unless(complaint, json!({ "version": info.get("redis_version"), "used_memory_bytes": used, "maxmemory_bytes": limit })))
+    let version = infos.first().and_then(|info| info.get("redis_version"));
+    Ok(Check::unless(complaint, json!({ "version": version, "servers": infos.len(), "used_memory_bytes": used, "maxmemory_bytes": limit })))
 }
 
 async fn count_workers(stores: &Stores) -> anyhow::Result<Check> {

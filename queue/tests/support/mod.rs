@@ -12,6 +12,7 @@ use celeriac_queue::{
     Policy, QueueName, RedisConfig, WorkerId,
 };
 use redis::FromRedisValue;
+use redis::aio::MultiplexedConnection;
 
 pub(crate) use private_redis::PrivateRedis;
 pub(crate) use snapshot::Snapshot;
@@ -35,7 +36,8 @@ pub(crate) struct TestQueue {
     pub(crate) connection: Connection,
     pub(crate) name: QueueName,
     pub(crate) url: String,
-    line: redis::aio::MultiplexedConnection,
+    /// One a server: several in a cluster.
+    lines: Vec<MultiplexedConnection>,
 }
 
 impl TestQueue {
@@ -49,9 +51,12 @@ impl TestQueue {
         let connection = Connection::open(&config).await.unwrap_or_else(|error| panic!("no Redis answers at {url}: {error}"));
         // Patient: it reads whole queues, beside everything else this machine does.
         let patience = redis::AsyncConnectionConfig::new().set_response_timeout(Some(MINUTE));
-        let server = redis::Client::open(url.as_str()).unwrap();
-        let line = server.get_multiplexed_async_connection_with_config(&patience).await.unwrap();
-        Self { client: Client::new(connection.clone()), connection, name: QueueName::default(), url, line }
+        let mut lines = Vec::new();
+        for node in url.split(',') {
+            let server = redis::Client::open(node).unwrap();
+            lines.push(server.get_multiplexed_async_connection_with_config(&patience).await.unwrap());
+        }
+        Self { client: Client::new(connection.clone()), connection, name: QueueName::default(), url, lines }
     }
 
     /// A worker of this queue. Its label is what leases and histories show.
@@ -114,7 +119,7 @@ impl TestQueue {
     /// A command of one key of this queue, past the engine; `key` without its stem, as in `ready:5`.
     pub(crate) async fn raw<T: FromRedisValue>(&self, command: &str, key: &str, args: &[&str]) -> T {
         let key = format!("{}{key}", self.stem());
-        redis::cmd(command).arg(key).arg(args).query_async(&mut self.line.clone()).await.unwrap()
+        redis::cmd(command).arg(key).arg(args).query_async(&mut self.line().await).await.unwrap()
     }
 
     /// What a key of this queue takes by Redis' own account, bytes.
@@ -141,7 +146,7 @@ impl TestQueue {
     }
 
     pub(crate) async fn snapshot(&self) -> Snapshot {
-        Snapshot::read(&mut self.line.clone(), self.connection.namespace().as_str(), &self.stem()).await
+        Snapshot::read(&mut self.line().await, self.connection.namespace().as_str(), &self.stem()).await
     }
 
     /// The whole state of the queue in words; fails when it is one that must never be.
@@ -151,6 +156,17 @@ impl TestQueue {
         State::of(&snapshot)
     }
 
+    /// To the server of this queue: the others of a cluster send elsewhere.
+    async fn line(&self) -> MultiplexedConnection {
+        for line in &self.lines {
+            let here = redis::cmd("EXISTS").arg(format!("{}jobs", self.stem())).exec_async(&mut line.clone()).await;
+            if here.is_ok() {
+                return line.clone();
+            }
+        }
+        panic!("no server serves {}", self.stem());
+    }
+
     fn stem(&self) -> String {
         format!("{}:{{{}}}:", self.connection.namespace().as_str(), self.name)
     }
@@ -158,19 +174,29 @@ impl TestQueue {
 
 impl Drop for TestQueue {
     fn drop(&mut self) {
-        let Ok(mut line) = redis::Client::open(self.url.as_str()).and_then(|client| client.get_connection()) else { return };
-        let mut cursor = 0_u64;
-        loop {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(format!("{}:*", self.connection.namespace().as_str())).arg("COUNT").arg(10_000);
-            let Ok((next, keys)) = scan.query::<(u64, Vec<String>)>(&mut line) else { return };
-            if !keys.is_empty() {
-                let _ = redis::cmd("UNLINK").arg(keys).exec(&mut line);
-            }
-            cursor = next;
-            if cursor == 0 {
-                return;
-            }
+        for node in self.url.split(',') {
+            let _ = unlink_all(node, &format!("{}:*", self.connection.namespace().as_str()));
+        }
+    }
+}
+
+fn unlink_all(node: &str, pattern: &str) -> redis::RedisResult<()> {
+    let mut line = redis::Client::open(node)?.get_connection()?;
+    let mut cursor = 0_u64;
+    loop {
+        let mut scan = redis::cmd("SCAN");
+        let (next, keys): (u64, Vec<String>) = scan.arg(cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(10_000).query(&mut line)?;
+        // One by one: in a cluster they may be of several slots.
+        let mut unlinks = redis::pipe();
+        for key in &keys {
+            unlinks.unlink(key).ignore();
+        }
+        if !keys.is_empty() {
+            unlinks.exec(&mut line)?;
+        }
+        cursor = next;
+        if cursor == 0 {
+            return Ok(());
         }
     }
 }

@@ -6,7 +6,11 @@ use celeriac_tests::{System, SystemOptions, eventually, samples};
 const DOCUMENTS: i64 = 30;
 
 async fn loaded(persistence: Persistence) -> System {
-    let system = System::with(SystemOptions { own_redis: Some(RedisOptions { persistence, tls: None }), ..SystemOptions::default() }).await;
+    let system = System::with(SystemOptions {
+        own_redis: Some(RedisOptions { persistence, ..RedisOptions::default() }),
+        ..SystemOptions::default()
+    })
+    .await;
     system.openai.control(celeriac_ops::standin::openai::Control { latency_ms: Some(300), ..Default::default() });
     system.consent(1).await;
     for _ in 0..DOCUMENTS {
