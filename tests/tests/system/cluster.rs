@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
 const LONG: Duration = Duration::from_secs(60);
+/// A lease that may run out in a test.
+const SHORT: Duration = Duration::from_secs(3);
 
 /// Finishes, at once or at its second attempt.
 #[derive(Serialize, Deserialize)]
@@ -81,14 +83,14 @@ impl Stage {
         Self { cluster, connection, client, inspector, queues: queues.map(Option::unwrap), runs: Arc::default() }
     }
 
-    async fn worker(&self, label: &str) -> Running {
+    async fn worker(&self, label: &str, lease: Duration) -> Running {
         let config = WorkerConfig {
             queues: self.queues.to_vec(),
             concurrency: 8,
-            // Long: what a test sees within seconds was not a heartbeat's or a lost lease's doing.
-            lease: LeaseConfig { lease: LONG, ..LeaseConfig::default() },
+            lease: LeaseConfig { lease, ..LeaseConfig::default() },
             grace: Duration::from_secs(5),
             host: label.to_owned(),
+            ..WorkerConfig::default()
         };
         let registry = Registry::new().with::<Note>(Arc::clone(&self.runs)).with::<Sleep>(());
         let stop = Stop::new();
@@ -150,7 +152,8 @@ impl Running {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_workers_serve_queues_on_three_nodes_with_every_move() {
     let stage = Stage::new(RedisOptions::default()).await;
-    let workers = [stage.worker("one").await, stage.worker("two").await];
+    // Long leases: what is seen within seconds was not a heartbeat's or a lost lease's doing.
+    let workers = [stage.worker("one", LONG).await, stage.worker("two", LONG).await];
     eventually("both workers are announced", || async {
         let cards = Workers::new(stage.connection.clone()).list().await.unwrap();
         if cards.len() == 2 { Ok(()) } else { Err(cards) }
@@ -203,7 +206,7 @@ async fn two_workers_serve_queues_on_three_nodes_with_every_move() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_dies_stops_its_own_queues_only_and_loses_nothing() {
     let mut stage = Stage::new(RedisOptions { persistence: Persistence::EveryWrite, ..RedisOptions::default() }).await;
-    let workers = [stage.worker("one").await, stage.worker("two").await];
+    let workers = [stage.worker("one", SHORT).await, stage.worker("two", SHORT).await];
     let [first, second, third] = stage.queues.clone();
     stage.put_many(&second, "before", 300).await;
     eventually("some have run", || async { if stage.runs.load(Ordering::SeqCst) > 20 { Ok(()) } else { Err(()) } }).await;
@@ -232,7 +235,7 @@ async fn a_node_that_dies_stops_its_own_queues_only_and_loses_nothing() {
 async fn a_replica_that_takes_over_is_found_and_so_is_the_master_that_takes_back() {
     let mut stage = Stage::new(RedisOptions::default()).await;
     let replica = stage.cluster.add_replica(1).await.unwrap();
-    let worker = stage.worker("one").await;
+    let worker = stage.worker("one", SHORT).await;
     let queue = stage.queues[1].clone();
     let raw = |url: String| redis::Client::open(url).unwrap().get_connection().unwrap();
     stage.put_many(&queue, "before", 100).await;
