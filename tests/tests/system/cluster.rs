@@ -301,7 +301,11 @@ async fn documents_pass_a_cluster_whose_node_is_emptied_and_operators_see_it() {
 
     let (_, found, said) = system.celeriac(&["check"]).await;
     assert!(found.contains("maxmemory-policy is noeviction"), "{found}{said}");
-    let (succeeded, workers, said) = system.celeriac(&["inspect", "workers"]).await;
-    assert!(succeeded && workers.contains("documents"), "{workers}{said}");
+    // The worker's card comes back with its next renewal.
+    eventually("the worker is seen", || async {
+        let (succeeded, workers, said) = system.celeriac(&["inspect", "workers"]).await;
+        if succeeded && workers.contains("documents") { Ok(()) } else { Err(workers + &said) }
+    })
+    .await;
     system.finish().await;
 }
