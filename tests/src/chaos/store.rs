@@ -37,7 +37,7 @@ pub(crate) struct Outage {
 
 impl Store {
     pub(crate) async fn start(persistence: Persistence, prefix: &str, queues: &[QueueName]) -> Result<Self> {
-        let server = RedisServer::start(RedisOptions { persistence, tls: None }).await?;
+        let server = RedisServer::start(RedisOptions { persistence, ..RedisOptions::default() }).await?;
         let log = server.log_path();
         let disk = Disk::watch(log.parent().context("the log stands in the server's folder")?);
         Ok(Self { server, disk, persistence, prefix: prefix.to_owned(), queues: queues.to_vec() })
