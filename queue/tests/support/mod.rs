@@ -125,7 +125,7 @@ impl TestQueue {
     /// What a key of this queue takes by Redis' own account, bytes.
     pub(crate) async fn memory_of(&self, key: &str) -> u64 {
         let key = format!("{}{key}", self.stem());
-        redis::cmd("MEMORY").arg("USAGE").arg(key).query_async(&mut self.line.clone()).await.unwrap()
+        redis::cmd("MEMORY").arg("USAGE").arg(key).query_async(&mut self.line().await).await.unwrap()
     }
 
     /// As if a scheduled job's moment, or a running job's lease, had passed; of two the one with the lower number passed first.
