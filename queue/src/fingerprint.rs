@@ -227,6 +227,7 @@ fn is_id(run: &str) -> bool {
     run.starts_with(|c: char| c.is_ascii_digit())
         || (digits > 0 && run.len() >= 6 && run.bytes().all(|b| b.is_ascii_hexdigit()))
         || (groups >= 2 && run.len() >= 8)
+        || (digits > 0 && run.len() >= 10 && run.ends_with(|c: char| !c.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -243,6 +244,8 @@ mod tests {
             &["timed out after 30s on document 17", "Timed out after 1500ms on  document 4711", "timed out after 2.5s on document 0x1f"],
             &["no row for 550e8400-e29b-41d4-a716-446655440000", "no row for f81d4fae-7dec-11d0-a765-00a0c91e6bf6"],
             &["no such customer: cus_9s6XKzkNRiz8i3", "no such customer: cus_4fdAW5ftNQow1a"],
+            &["no such customer: cus_NffrFeUfNV2Hib", "no such customer: cus_QpXaBc4dEfGhIj"],
+            &["batch x7Kq2mZp is gone", "batch Zp9wLq4t is gone"],
             &["commit a1b2c3d is gone", "commit 0f9e8d7c is gone", "commit deadbeef01 is gone"],
             &["cannot open \"a b.pdf\": denied", "cannot open \"c \\\" d.pdf\": denied"],
             &["column 'total' does not exist", "column 'unit price' does not exist"],
