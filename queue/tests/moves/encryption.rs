@@ -41,12 +41,6 @@ async fn stored(queue: &TestQueue, id: &str) -> Vec<u8> {
     queue.raw("HGET", "jobs", &[id]).await
 }
 
-async fn store(queue: &TestQueue, id: &str, bytes: &[u8]) {
-    let key = format!("{}:{{{}}}:jobs", queue.connection.namespace().as_str(), queue.name);
-    let mut line = redis::Client::open(queue.url.as_str()).unwrap().get_multiplexed_async_connection().await.unwrap();
-    redis::cmd("HSET").arg(key).arg(id).arg(bytes).exec_async(&mut line).await.unwrap();
-}
-
 #[tokio::test]
 async fn redis_holds_the_name_and_not_the_arguments() {
     let queue = TestQueue::new().await;
@@ -111,9 +105,9 @@ async fn bytes_that_were_changed_or_moved_to_another_job_do_not_open() {
         party.enqueue(id).await;
     }
     let mut changed = stored(&queue, "a").await;
-    store(&queue, "b", &changed).await;
+    queue.store_envelope("b", &changed).await;
     *changed.last_mut().unwrap() ^= 1;
-    store(&queue, "a", &changed).await;
+    queue.store_envelope("a", &changed).await;
     for _ in ["a", "b"] {
         let opened = party.payload_of_next().await;
         assert!(matches!(opened, Err(Error::Sealed { .. })), "{opened:?}");

@@ -122,6 +122,12 @@ impl TestQueue {
         redis::cmd(command).arg(key).arg(args).query_async(&mut self.line().await).await.unwrap()
     }
 
+    /// Puts other bytes in the place of a job's envelope.
+    pub(crate) async fn store_envelope(&self, id: &str, bytes: &[u8]) {
+        let key = format!("{}jobs", self.stem());
+        redis::cmd("HSET").arg(key).arg(id).arg(bytes).exec_async(&mut self.line().await).await.unwrap();
+    }
+
     /// What a key of this queue takes by Redis' own account, bytes.
     pub(crate) async fn memory_of(&self, key: &str) -> u64 {
         let key = format!("{}{key}", self.stem());
