@@ -50,7 +50,20 @@ impl RedisConfig {
             _ => None,
         }
     }
+
+    /// With waits that a worker can afford whose leases are that long: one that finds its line dead has made another, and extended, before
+    /// they run out.
+    #[must_use]
+    pub fn suited_to(mut self, lease: Duration) -> Self {
+        self.response_timeout = self.response_timeout.min(lease / 2).max(RESPONSE_TIMEOUT_MIN);
+        self.connect_timeout = self.connect_timeout.min(lease / 3).max(CONNECT_TIMEOUT_MIN);
+        self
+    }
 }
+
+/// Shorter waits would take a busy machine for a dead one.
+const RESPONSE_TIMEOUT_MIN: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 
 impl std::fmt::Debug for RedisConfig {
     /// Without the URL, which may hold a password.

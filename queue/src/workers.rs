@@ -40,15 +40,22 @@ impl Workers {
         let namespace = self.connection.namespace();
         let json = serde_json::to_string(card).expect("a card has only text keys");
         let oldest = card.seen_at.saturating_sub(ttl_ms.max(60_000) * 10);
-        let mut shared = self.connection.shared();
         // One command a key, as these keys live in different cluster slots. The card first: it says what is wrong, also when Redis takes
         // nothing else. The queues are told each time: Redis may have been emptied.
         scripts::announce(&self.connection, namespace.worker(card.id.as_str()), &json, ttl_ms).await?;
+        match self.list_card(card, oldest).await {
+            // A full memory: what was listed before still is.
+            Err(error) if error.code() == Some("OOM") => Ok(()),
+            listed => Ok(listed?),
+        }
+    }
+
+    async fn list_card(&self, card: &WorkerView, oldest: Millis) -> redis::RedisResult<()> {
+        let (namespace, mut shared) = (self.connection.namespace(), self.connection.shared());
         redis::cmd("SADD").arg(namespace.queues()).arg(&card.queues).exec_async(&mut shared).await?;
         redis::cmd("ZADD").arg(namespace.workers()).arg(card.seen_at).arg(card.id.as_str()).exec_async(&mut shared).await?;
-        // Only a worker that could enter itself removes others: while Redis is out of memory everybody stays.
-        redis::cmd("ZREMRANGEBYSCORE").arg(namespace.workers()).arg("-inf").arg(oldest).exec_async(&mut shared).await?;
-        Ok(())
+        // Only a worker that could list itself removes others: while the memory is full everybody stays.
+        redis::cmd("ZREMRANGEBYSCORE").arg(namespace.workers()).arg("-inf").arg(oldest).exec_async(&mut shared).await
     }
 
     /// Removes a worker that stopped in good order.

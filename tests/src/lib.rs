@@ -5,10 +5,13 @@
 
 pub mod chaos;
 mod eventually;
+pub mod naps;
 mod process;
+mod proxy;
 pub mod samples;
 mod system;
 
 pub use eventually::eventually;
 pub use process::{Process, Signal, program};
+pub use proxy::Proxy;
 pub use system::{System, SystemOptions};

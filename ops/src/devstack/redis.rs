@@ -63,6 +63,7 @@ pub struct RedisServer {
     process: Option<GuardedProcess>,
     binary: RedisBinary,
     options: RedisOptions,
+    settings: Vec<(String, String)>,
     ports: Ports,
     folder: ServerFolder,
 }
@@ -90,6 +91,7 @@ impl RedisServer {
             binary: find::redis()?,
             ports: Ports::free(options.tls.is_some()),
             options,
+            settings: Vec::new(),
             folder: ServerFolder::new("redis")?,
         };
         let mut attempts_left = port::ATTEMPTS;
@@ -130,6 +132,11 @@ impl RedisServer {
     /// What it said last, for an error.
     pub(super) fn log_tail(&self) -> String {
         self.folder.log_tail(0)
+    }
+
+    /// Adds a setting as in `redis.conf`, from the next start on.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.settings.push((format!("--{name}"), value.to_owned()));
     }
 
     /// The program it runs from.
@@ -223,6 +230,7 @@ impl RedisServer {
                 settings.extend([("--tls-cluster", "yes".into()), ("--tls-replication", "yes".into())]);
             }
         }
-        settings.into_iter().flat_map(|(name, value)| [name.into(), value]).collect()
+        let added = self.settings.iter().flat_map(|(name, value)| [name.into(), value.into()]);
+        settings.into_iter().flat_map(|(name, value)| [name.into(), value]).chain(added).collect()
     }
 }

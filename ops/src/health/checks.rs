@@ -82,15 +82,40 @@ async fn database(stores: &Stores) -> anyhow::Result<Check> {
 
 async fn redis(stores: &Stores) -> anyhow::Result<Check> {
     let infos = stores.redis().await?.infos().await?;
-    let number = |info: &BTreeMap<String, String>, name: &str| info.get(name).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
-    // The servers of a cluster fill up one by one: the fullest tells how it stands.
+    // The servers of a cluster fill up, load and fail over one by one: the worst of them tells how it stands.
+    let complaint = infos.iter().filter_map(complaint_of_server).max_by_key(|(level, _)| *level == Level::Unhealthy);
     let memory = infos.iter().map(|info| (number(info, "used_memory"), number(info, "maxmemory")));
     let (used, limit) = memory.max_by_key(|(used, limit)| (used * 1_000).checked_div(*limit).unwrap_or(0)).unwrap_or_default();
-    let complaint = (limit > 0 && used * 10 > limit * 9).then(|| {
-        (Level::Degraded, "Redis has used more than 90 % of its maxmemory; at the limit no job can be enqueued or claimed".to_owned())
+    let first = |name: &str| infos.first().and_then(|info| info.get(name));
+    let facts = json!({
+        "version": first("redis_version"), "servers": infos.len(), "role": first("role"),
+        "loading": infos.iter().any(|info| number(info, "loading") == 1), "used_memory_bytes": used, "maxmemory_bytes": limit,
     });
-    let version = infos.first().and_then(|info| info.get("redis_version"));
-    Ok(Check::unless(complaint, json!({ "version": version, "servers": infos.len(), "used_memory_bytes": used, "maxmemory_bytes": limit })))
+    Ok(Check::unless(complaint, facts))
+}
+
+fn number(info: &BTreeMap<String, String>, name: &str) -> u64 {
+    info.get(name).and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+fn complaint_of_server(info: &BTreeMap<String, String>) -> Option<(Level, String)> {
+    let (used, limit) = (number(info, "used_memory"), number(info, "maxmemory"));
+    if number(info, "loading") == 1 {
+        let left = span(number(info, "loading_eta_seconds"));
+        Some((Level::Unhealthy, format!("Redis is loading its data from disk and answers nobody; it reckons with another {left}")))
+    } else if info.get("role").is_some_and(|role| role == "slave") {
+        let sentence = "the Redis at REDIS_URL is a read-only replica: no job can be enqueued, claimed or settled until the address leads to \
+                        the master";
+        Some((Level::Unhealthy, sentence.to_owned()))
+    } else if limit > 0 && used >= limit {
+        let sentence = "Redis has used all of its maxmemory: no job can be enqueued or claimed; what runs keeps its lease and can end";
+        Some((Level::Unhealthy, sentence.to_owned()))
+    } else {
+        (limit > 0 && used * 10 > limit * 9).then(|| {
+            let sentence = "Redis has used more than 90 % of its maxmemory; at the limit no job can be enqueued or claimed";
+            (Level::Degraded, sentence.to_owned())
+        })
+    }
 }
 
 async fn count_workers(stores: &Stores) -> anyhow::Result<Check> {

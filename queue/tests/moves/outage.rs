@@ -1,10 +1,12 @@
 //! Outages and clock steps: nobody is called lost for a time in which nobody could have extended.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use celeriac_queue::{Connection, LeaseState, RedisConfig};
+use celeriac_queue::{CancelListener, Connection, LeaseState, QueueName, RedisConfig, Waker};
+use tokio::sync::watch;
 
-use crate::support::{LEASE, PrivateRedis, TestQueue, claim_suspect, expect, leases};
+use crate::support::{LEASE, PrivateRedis, TestQueue, claim_suspect, eventually, expect, leases};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -128,14 +130,13 @@ async fn a_connection_that_was_refused_once_is_made_again_when_redis_takes_it() 
     connection.time_ms().await.unwrap();
 }
 
-/// Takes connections and never says a word, as a network that swallows packets.
-#[tokio::test]
-async fn a_line_that_fell_silent_is_replaced() {
-    let redis = PrivateRedis::start().await;
+/// An address that leads to a Redis, until it is told to be silent: then its connections stay open and never say a word again, as in a
+/// network that swallows packets.
+async fn silenceable(redis: &PrivateRedis) -> (SocketAddr, watch::Sender<bool>) {
     let port = redis.url().trim_end_matches('/').rsplit(':').next().unwrap().split('/').next().unwrap().to_owned();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (silence, silent) = tokio::sync::watch::channel(false);
+    let (silence, silent) = watch::channel(false);
     tokio::spawn(async move {
         loop {
             let (mut near, _) = listener.accept().await.unwrap();
@@ -149,13 +150,51 @@ async fn a_line_that_fell_silent_is_replaced() {
             });
         }
     });
+    (address, silence)
+}
+
+async fn hasty(address: SocketAddr) -> Connection {
     let mut config = RedisConfig::new(format!("redis://{address}/"));
     config.response_timeout = Duration::from_millis(300);
-    let connection = Connection::open(&config).await.unwrap();
+    Connection::open(&config).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_line_that_fell_silent_is_replaced() {
+    let redis = PrivateRedis::start().await;
+    let (address, silence) = silenceable(&redis).await;
+    let connection = hasty(address).await;
     connection.time_ms().await.unwrap();
 
     silence.send(true).unwrap();
     assert!(connection.time_ms().await.is_err(), "a dead line answered");
     silence.send(false).unwrap();
     connection.time_ms().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_subscription_that_fell_silent_is_found_out_though_nobody_says_anything() {
+    let redis = PrivateRedis::start().await;
+    let (address, silence) = silenceable(&redis).await;
+    let connection = hasty(address).await;
+    let mut listener = CancelListener::subscribe(&connection, &[QueueName::default()]).await.unwrap();
+    silence.send(true).unwrap();
+    let heard = tokio::time::timeout(Duration::from_secs(60), listener.next()).await;
+    assert_eq!(heard.expect("it listens to a dead line"), None);
+}
+
+#[tokio::test]
+async fn whoever_waits_on_a_line_that_was_given_up_hears_of_it_at_once() {
+    let redis = PrivateRedis::start().await;
+    let (address, silence) = silenceable(&redis).await;
+    let connection = hasty(address).await;
+    let mut listener = CancelListener::subscribe(&connection, &[QueueName::default()]).await.unwrap();
+    let mut waker = Waker::new(connection.clone(), &[QueueName::default()]);
+    let long_wait = tokio::spawn(async move { waker.wait(Duration::from_secs(3_600)).await });
+    eventually("the waker waits", async || redis.blocked_clients().await == 1).await;
+    silence.send(true).unwrap();
+
+    assert!(connection.time_ms().await.is_err());
+    assert_eq!(listener.next().await, None);
+    assert!(long_wait.await.unwrap().is_err(), "a dead line woke a worker");
 }

@@ -9,6 +9,7 @@ mod load;
 mod model_faults;
 mod outage;
 mod own_worker;
+mod reconnect;
 mod schedulers;
 mod tls;
 mod web_app;
