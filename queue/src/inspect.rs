@@ -1,7 +1,9 @@
 //! Read-only views for people: queues, jobs, lists of jobs. Nothing here changes a key.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::LazyLock;
 
+use redis::Script;
 use serde::Serialize;
 
 use crate::client::Pause;
@@ -14,6 +16,8 @@ const LIST_MAX: usize = 1_000;
 const GHOSTS_MAX: usize = 100;
 /// Lanes of one priority that are looked at.
 const LANES_MAX: usize = 1_000;
+
+static GLANCE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../lua/glance.lua")));
 
 /// One queue at a glance.
 #[derive(Debug, Clone, Serialize)]
@@ -94,12 +98,13 @@ impl Inspector {
 
     pub async fn queue(&self, name: &QueueName) -> Result<QueueView, Error> {
         let keys = self.connection.namespace().queue(name);
-        let mut pipe = redis::pipe();
-        pipe.zcard(keys.get(Key::Scheduled)).zcard(keys.get(Key::Running)).zcard(keys.get(Key::Finished)).zcard(keys.get(Key::Dead));
-        pipe.zcard(keys.get(Key::Notices)).hlen(keys.get(Key::Jobs)).hget(keys.get(Key::Meta), "paused").hgetall(keys.get(Key::Stats));
+        let mut glance = GLANCE.prepare_invoke();
+        for key in [Key::Scheduled, Key::Running, Key::Finished, Key::Dead, Key::Notices, Key::Jobs, Key::Meta, Key::Stats] {
+            glance.key(keys.get(key));
+        }
         type Counts = (u64, u64, u64, u64, u64, u64, Option<String>, BTreeMap<String, u64>);
         let (scheduled, running, finished, dead, notices, jobs, paused, moves): Counts =
-            pipe.atomic().query_async(&mut self.connection.shared()).await?;
+            glance.invoke_async(&mut self.connection.shared()).await?;
         // Every job is in one place; in how many lanes the rest waits does not matter.
         let ready = jobs.saturating_sub(scheduled + running + finished + dead);
         Ok(QueueView {
