@@ -18,7 +18,11 @@ pub fn install_tls() {
 /// When REDIS_PREFIX is not a prefix, PAYLOAD_ENCRYPTION_KEYS not a list of keys, or Redis does not answer at REDIS_URL.
 pub async fn redis(settings: &Settings) -> anyhow::Result<Connection> {
     install_tls();
-    let mut config = RedisConfig::new(settings.text("REDIS_URL")).suited_to(settings.duration("WORKER_LEASE"));
+    let mut config = RedisConfig::new(settings.text("REDIS_URL"));
+    // `celeriac check` connects with whatever settings are usable, and this one may not be.
+    if settings.maybe("WORKER_LEASE").is_some() {
+        config = config.suited_to(settings.duration("WORKER_LEASE"));
+    }
     config.namespace = Namespace::parse(settings.text("REDIS_PREFIX")).context("REDIS_PREFIX cannot be used")?;
     config.ca_file = settings.maybe_path("REDIS_CA_FILE");
     config.payload_keys =
