@@ -13,7 +13,7 @@ use crate::line::Line;
 /// A cheap-to-clone handle.
 #[derive(Clone)]
 pub(crate) enum Lines {
-    Server { client: Client, line: Line },
+    Server(Box<Client>, Line),
     Cluster(Cluster),
 }
 
@@ -31,7 +31,7 @@ impl Lines {
         if is_in_cluster(&mut line).await? {
             return Ok(Self::Cluster(Cluster::open(Arc::clone(dial)).await?));
         }
-        Ok(Self::Server { client, line })
+        Ok(Self::Server(Box::new(client), line))
     }
 
     pub(crate) fn is_cluster(&self) -> bool {
@@ -41,7 +41,7 @@ impl Lines {
     /// The server that holds a key.
     pub(crate) fn client_for(&self, key: &str) -> RedisResult<Client> {
         match self {
-            Self::Server { client, .. } => Ok(client.clone()),
+            Self::Server(client, _) => Ok(client.as_ref().clone()),
             Self::Cluster(cluster) => cluster.client_for(key),
         }
     }
@@ -49,7 +49,7 @@ impl Lines {
     /// The line to the server that a command goes to.
     pub(crate) fn server_of(&self, command: &Cmd) -> RedisResult<Line> {
         match self {
-            Self::Server { line, .. } => Ok(line.clone()),
+            Self::Server(_, line) => Ok(line.clone()),
             Self::Cluster(cluster) => cluster.node_of(command),
         }
     }
@@ -57,7 +57,7 @@ impl Lines {
     /// Cancelled once the line to the server of that key was given up.
     pub(crate) async fn given_up(&self, key: &str) -> RedisResult<CancellationToken> {
         match self {
-            Self::Server { line, .. } => line.given_up().await,
+            Self::Server(_, line) => line.given_up().await,
             Self::Cluster(cluster) => cluster.given_up(key).await,
         }
     }
@@ -72,7 +72,7 @@ impl Lines {
     /// One line a server that holds keys.
     pub(crate) fn masters(&self) -> RedisResult<Vec<Line>> {
         match self {
-            Self::Server { line, .. } => Ok(vec![line.clone()]),
+            Self::Server(_, line) => Ok(vec![line.clone()]),
             Self::Cluster(cluster) => cluster.masters(),
         }
     }
@@ -90,21 +90,21 @@ async fn is_in_cluster(line: &mut Line) -> RedisResult<bool> {
 impl ConnectionLike for Lines {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         match self {
-            Self::Server { line, .. } => line.req_packed_command(cmd),
+            Self::Server(_, line) => line.req_packed_command(cmd),
             Self::Cluster(cluster) => cluster.req_packed_command(cmd),
         }
     }
 
     fn req_packed_commands<'a>(&'a mut self, pipeline: &'a Pipeline, offset: usize, count: usize) -> RedisFuture<'a, Vec<Value>> {
         match self {
-            Self::Server { line, .. } => line.req_packed_commands(pipeline, offset, count),
+            Self::Server(_, line) => line.req_packed_commands(pipeline, offset, count),
             Self::Cluster(cluster) => cluster.req_packed_commands(pipeline, offset, count),
         }
     }
 
     fn get_db(&self) -> i64 {
         match self {
-            Self::Server { line, .. } => line.get_db(),
+            Self::Server(_, line) => line.get_db(),
             Self::Cluster(cluster) => cluster.get_db(),
         }
     }
