@@ -3,7 +3,8 @@
      Returns  1
      Retry-safe: no, time passes again. Leases are left alone: a worker that runs meanwhile keeps its jobs. ]]
 local ms = tonumber(ARGV[1])
-local moments = { scheduled, finished, dead, notices, seen, stem .. 'resting', stem .. 'buckets', stem .. 'unique_until' }
+local moments = { scheduled, finished, dead, notices, seen, stem .. 'resting', stem .. 'buckets', stem .. 'unique_until',
+  stem .. 'transfers_due', stem .. 'batches', stem .. 'batches_ended' }
 for _, set in ipairs(moments) do
   for _, member in ipairs(call('ZRANGE', set, 0, -1)) do call('ZINCRBY', set, -ms, member) end
 end

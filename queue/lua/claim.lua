@@ -1,10 +1,11 @@
 --[[ claim: one round trip for a whole batch. Recovers lost jobs, promotes due ones, then leases up to `credit` ready jobs by turns.
-     Called by Consumer::claim. Joined: keys, touch, lanes, freed, unique, end, attempts, recover, promote, limits, turns.
+     Called by Consumer::claim. Joined: keys, touch, lanes, freed, unique, transfer, end, attempts, recover, promote, limits, turns.
      ARGV[1] credit (free slots)   ARGV[2] token of this delivery   ARGV[3] lease, ms   ARGV[4] losses until a job is poison
      ARGV[5] notices wanted        ARGV[6] notice lease, ms         ARGV[7] 1 when the worker holds no job at all
      Returns  { now, ms until the next due moment or -1, 1 when ready work is left, pause JSON or '',
                 { id, envelope, tries, … }, { id, envelope, outcome, … },
-                0, or 1 when the one job is to run alone, or 2 when the worker is to take nothing until it has no job }
+                0, or 1 when the one job is to run alone, or 2 when the worker is to take nothing until it has no job,
+                1 when a mover has something to take }
      Retry-safe: what a lost reply leased comes back when its lease runs out. ]]
 local credit, token, lease_ms, losses_max = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local notices_max, notice_ms, idle = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7] == '1'
@@ -88,7 +89,10 @@ falls_due(first(scheduled))
 if notices_max > 0 then falls_due(first(notices)) end
 local expires = first(running)
 falls_due(expires)
+local transfer_at = first(transfers_due)
+local to_move = transfer_at and transfer_at <= now
+if not to_move then falls_due(transfer_at) end
 -- While jobs run, an idle worker looks in as often as a busy one extends: or a dead worker's silence would look like an outage.
 if expires then falls_due(now + math.ceil(lease_ms / 3)) end
 local due_in = next_due and math.max(next_due - now, 0) or -1
-return { now, due_in, more and 1 or 0, paused, deliveries, terminal, alone }
+return { now, due_in, more and 1 or 0, paused, deliveries, terminal, alone, to_move and 1 or 0 }

@@ -1,17 +1,19 @@
 --[[ complete: move jobs from running to finished. Called by Consumer::complete, at most 500 jobs a call. Joined: keys,
-     lanes, freed, unique, drop.
-     ARGV[1] finished records kept at most, then five values a job:
+     lanes, freed, unique, drop, transfer.
+     ARGV[1] finished records kept at most   ARGV[2] number of jobs, then five values a job:
              id, token, keep the record for (ms, 0 = do not), remember the id for (ms, 0 = do not), outcome JSON
+             then two values for each of them that is a link of a chain with another behind it: id, the next job
      Returns  per job: 1 finished | -1 missing | -2 lease held by another worker
      Retry-safe: yes, a second call returns -1 and changes nothing. ]]
-local finished_max = tonumber(ARGV[1])
-local ids = {}
-for i = 2, #ARGV, 5 do ids[#ids + 1] = ARGV[i] end
+local finished_max, count = tonumber(ARGV[1]), tonumber(ARGV[2])
+local ids, links = {}, {}
+for i = 1, count do ids[i] = ARGV[3 + (i - 1) * 5] end
+for i = 3 + count * 5, #ARGV, 2 do links[ARGV[i]] = ARGV[i + 1] end
 local owners = call('HMGET', leases, unpack(ids))
 
 local replies, won, gone, kept, records, remembered, taken = {}, {}, {}, {}, {}, {}, {}
 for i, id in ipairs(ids) do
-  local at = 2 + (i - 1) * 5
+  local at = 3 + (i - 1) * 5
   if owners[i] ~= ARGV[at + 1] or taken[id] then
     replies[i] = owners[i] and not taken[id] and -2 or -1
   else
@@ -43,12 +45,19 @@ call('HINCRBY', stats, 'finished', #won)
 -- What only some jobs have costs one look a batch when nobody has it.
 if call('EXISTS', waited) == 1 then
   for i, id in ipairs(ids) do
-    if replies[i] == 1 and call('SREM', waited, id) == 1 then call('PUBLISH', ended_channel, id .. '\n' .. ARGV[2 + (i - 1) * 5 + 4]) end
+    if replies[i] == 1 and call('SREM', waited, id) == 1 then call('PUBLISH', ended_channel, id .. '\n' .. ARGV[3 + (i - 1) * 5 + 4]) end
   end
 end
 local found = freed(won)
 for id, extra in pairs(found) do
   if extra.unique then let_go(id, extra.unique, true) end
+  -- A chain's place in a batch goes on with it.
+  if extra.batch and not links[id] then end_member(id, extra.batch, 'finished') end
+end
+if next(links) then
+  for _, id in ipairs(won) do
+    if links[id] then pass_on(id, found[id] and found[id].batch, links[id]) end
+  end
 end
 local histories = {}
 if call('EXISTS', tries) == 1 then

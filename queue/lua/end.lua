@@ -1,4 +1,4 @@
---[[ end (fragment): what every terminal move shares. Needs keys, lanes, unique. ]]
+--[[ end (fragment): what every terminal move shares. Needs keys, lanes, unique, transfer. ]]
 
 -- The records of cancelled and expired jobs are kept for a day.
 local KEEP_ENDED_MS = 86400000
@@ -19,6 +19,7 @@ local function close(id, outcome)
   call('HDEL', cancels, id)
   local extra = extra_of(id)
   if extra and extra.unique then let_go(id, extra.unique, true) end
+  if extra and extra.batch then end_member(id, extra.batch, cjson.decode(outcome).state) end
   if call('SREM', waited, id) == 1 then call('PUBLISH', ended_channel, id .. '\n' .. outcome) end
 end
 

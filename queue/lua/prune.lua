@@ -1,7 +1,7 @@
---[[ prune: drop records of ended jobs past their time or beyond the count, and forget ids and unique keys past theirs. Called by
-     Consumer::prune. Joined: keys, unique, drop.
+--[[ prune: drop records of ended jobs and of batches past their time or beyond the count, and forget ids and unique keys past theirs.
+     Called by Consumer::prune. Joined: keys, lanes, unique, batch, drop, forget.
      ARGV[1] finished kept at most   ARGV[2] dead kept at most   ARGV[3] dead kept for, ms   ARGV[4] of each kind at most
-     Returns  how many records, remembered ids and unique keys were dropped
+     Returns  how many records, batches, remembered ids and unique keys were dropped
      Retry-safe: yes. A job whose notice is still open is not dropped. ]]
 local finished_max, dead_max, dead_ms, limit = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local function past(set, moment)
@@ -19,4 +19,4 @@ if #free > 0 then
   call('ZREM', unique_until, unpack(free))
   call('HDEL', uniques, unpack(free))
 end
-return dropped + #forgotten + #free
+return dropped + #forgotten + #free + forget_batches(limit)

@@ -1,5 +1,5 @@
 --[[ recover (fragment of claim): jobs whose lease ran out become suspects, or are buried as poison. Needs keys, lanes, freed,
-     end, attempts. What a lease is worth after an outage is for touch.lua to say, which comes before. ]]
+     transfer, end, attempts. What a lease is worth after an outage is for touch.lua to say, which comes before. ]]
 local RECOVER_MAX = 100
 
 local function lost_outcome(losses)

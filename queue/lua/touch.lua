@@ -25,6 +25,7 @@ local function touch(lease_ms)
     -- The clock was set back: what was to expire soon would now expire in that many hours.
     rescore(running, '(' .. expires, '+inf', expires)
     rescore(notices, '(' .. expires, '+inf', expires)
+    rescore(stem .. 'transfers_due', '(' .. expires, '+inf', expires)
     rescore(stem .. 'buckets', '(' .. expires, '+inf', expires)
     -- But not a lane that rests until another job has ended.
     rescore(stem .. 'resting', '(' .. expires, '(+inf', expires)

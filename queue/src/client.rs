@@ -4,11 +4,14 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::batch::BatchOf;
+use crate::chain::NextHead;
 use crate::consumer::BATCH_MAX;
 use crate::ids::check_job_name;
 use crate::keys::{Key, QueueKeys};
 use crate::limits::check_key;
 use crate::scripts::{self, CancelReply, NewJob, Put, RequeueReply, WaitReply};
+use crate::spec::Spec;
 use crate::unique::RawUnique;
 use crate::wait::EndListener;
 use crate::{
@@ -17,7 +20,7 @@ use crate::{
 };
 
 /// How long an id chosen by the caller is remembered after the job's end.
-const REMEMBER: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const REMEMBER: Duration = Duration::from_secs(24 * 3600);
 
 /// A cheap-to-clone handle for enqueueing from code.
 #[derive(Clone)]
@@ -116,12 +119,9 @@ impl Client {
     }
 
     /// As [`Client::enqueue`], with some of the policy overridden.
-    pub async fn enqueue_with<J: Job>(&self, job: &J, mut options: EnqueueOptions) -> Result<Enqueued, Error> {
-        options.key = options.key.or_else(|| job.key());
-        options.units = options.units.or_else(|| Some(job.units()).filter(|units| *units != 1));
-        options.unique = options.unique.or_else(|| job.unique());
-        let payload = serde_json::to_vec(job).map_err(|source| Error::Encode { job: J::NAME.to_owned(), source })?;
-        self.enqueue_raw(J::NAME, payload, &J::policy(), options).await
+    pub async fn enqueue_with<J: Job>(&self, job: &J, options: EnqueueOptions) -> Result<Enqueued, Error> {
+        let Spec { name, payload, policy, options } = Spec::of(job, options)?;
+        self.enqueue_raw(&name, payload, &policy, options).await
     }
 
     /// Enqueues a job whose type this program does not know.
@@ -151,19 +151,28 @@ impl Client {
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
-        let now = wall_clock_ms();
+        let writing = self.writing();
         let ids: Vec<JobId> = jobs.iter().map(|(_, _, options)| options.id.clone().unwrap_or_else(JobId::generate)).collect();
         let mut new_jobs = Vec::with_capacity(jobs.len());
         for ((name, payload, options), id) in jobs.into_iter().zip(&ids) {
-            new_jobs.push(new_job(id, name, payload, policy, options, now, self.connection.payload_keys())?);
+            new_jobs.push(new_job(id, name, payload, policy, options, Attached::default(), writing)?);
         }
+        self.put(queue, &new_jobs).await
+    }
+
+    pub(crate) fn writing(&self) -> Writing<'_> {
+        Writing { now: wall_clock_ms(), payload_keys: self.connection.payload_keys() }
+    }
+
+    /// At most 500 jobs of one queue.
+    pub(crate) async fn put(&self, queue: &QueueName, jobs: &[NewJob<'_>]) -> Result<Vec<Enqueued>, Error> {
         match self.announce(queue).await {
             // In a cluster the set of queues may lie on a node that is away. Workers name their queues too.
             Err(error) if self.connection.is_cluster() => tracing::debug!(%error, "the queue could not be added to the set of queues"),
             announced => announced?,
         }
-        let replies = scripts::enqueue(&self.connection, &self.keys(queue), &new_jobs).await?;
-        Ok(ids.into_iter().zip(replies).map(|(id, put)| enqueued(id, queue, put)).collect())
+        let replies = scripts::enqueue(&self.connection, &self.keys(queue), jobs).await?;
+        Ok(jobs.iter().zip(replies).map(|(job, put)| enqueued(job.id.clone(), queue, put)).collect())
     }
 
     /// Waits for a job's end and returns how it ended. Returns as soon as it ends; no polling.
@@ -272,12 +281,12 @@ impl Client {
         Ok(())
     }
 
-    fn keys(&self, queue: &QueueName) -> QueueKeys {
+    pub(crate) fn keys(&self, queue: &QueueName) -> QueueKeys {
         self.connection.namespace().queue(queue)
     }
 
     /// Makes the queue known to whoever lists queues; once a process and queue.
-    async fn announce(&self, queue: &QueueName) -> Result<(), Error> {
+    pub(crate) async fn announce(&self, queue: &QueueName) -> Result<(), Error> {
         if self.announced.lock().expect("no panic while announcing").contains(queue) {
             return Ok(());
         }
@@ -307,12 +316,39 @@ struct Extra {
     units: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unique: Option<RawUnique>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<BatchOf>,
+}
+
+/// How the envelopes of a call are written.
+#[derive(Clone, Copy)]
+pub(crate) struct Writing<'a> {
+    /// This machine's clock.
+    pub(crate) now: Millis,
+    pub(crate) payload_keys: Option<&'a KeyRing>,
+}
+
+/// What a job belongs to, beside what its enqueuer may say of it.
+#[derive(Default)]
+pub(crate) struct Attached {
+    pub(crate) batch: Option<BatchOf>,
+    /// What is to come after it in its chain.
+    pub(crate) chain: Option<Vec<u8>>,
+}
+
+/// What only some jobs have, of a later link of a chain; empty when it has nothing of it.
+pub(crate) fn extra_of_next(head: &NextHead, batch: Option<BatchOf>) -> String {
+    if head.key.is_none() && head.units.is_none() && batch.is_none() {
+        return String::new();
+    }
+    let extra = Extra { key: head.key.clone(), units: head.units, unique: None, batch };
+    serde_json::to_string(&extra).expect("only text keys")
 }
 
 impl Extra {
     /// Empty when the job has nothing of it.
-    fn of(name: &str, payload: &[u8], options: &EnqueueOptions) -> Result<String, Error> {
-        if options.key.is_none() && options.units.is_none() && options.unique.is_none() {
+    fn of(name: &str, payload: &[u8], options: &EnqueueOptions, batch: Option<BatchOf>) -> Result<String, Error> {
+        if options.key.is_none() && options.units.is_none() && options.unique.is_none() && batch.is_none() {
             return Ok(String::new());
         }
         if let Some(key) = &options.key {
@@ -324,7 +360,7 @@ impl Extra {
             return Err(Error::invalid_name("number of units", &units.to_string(), "1 to 1,000,000,000"));
         }
         let unique = options.unique.as_ref().map(|unique| unique.to_raw(name, payload)).transpose()?;
-        let extra = Self { key: options.key.clone(), units: options.units, unique };
+        let extra = Self { key: options.key.clone(), units: options.units, unique, batch };
         Ok(serde_json::to_string(&extra).expect("only text keys"))
     }
 }
@@ -332,14 +368,14 @@ impl Extra {
 /// Beyond this, virtual times would lose their last digits.
 const UNITS_MAX: u32 = 1_000_000_000;
 
-fn new_job<'a>(
+pub(crate) fn new_job<'a>(
     id: &'a JobId,
     name: String,
     payload: Vec<u8>,
     policy: &Policy,
     options: EnqueueOptions,
-    now: Millis,
-    payload_keys: Option<&KeyRing>,
+    attached: Attached,
+    writing: Writing<'_>,
 ) -> Result<NewJob<'a>, Error> {
     check_job_name(&name)?;
     let priority = options.priority.unwrap_or(policy.priority);
@@ -349,25 +385,30 @@ fn new_job<'a>(
     if payload.len() > PAYLOAD_BYTES_MAX {
         return Err(Error::PayloadTooLarge { job: name, bytes: payload.len(), max: PAYLOAD_BYTES_MAX });
     }
-    let extra = Extra::of(&name, &payload, &options)?;
-    let mut envelope = Envelope::new(name, payload, now);
+    let extra = Extra::of(&name, &payload, &options, attached.batch)?;
+    let mut envelope = Envelope::new(name, payload, writing.now);
     envelope.origin = options.origin;
     envelope.expires_at = options.expires_at;
     envelope.max_attempts = options.max_attempts;
-    envelope.keep_ms = options.keep.map(|keep| keep.as_millis() as u64);
-    envelope.remember_ms = options.id.is_some().then_some(REMEMBER.as_millis() as u64);
+    envelope.keep_ms = options.keep.map(millis);
+    envelope.remember_ms = options.id.is_some().then_some(millis(REMEMBER));
     envelope.request_id = options.request_id;
     envelope.traceparent = options.traceparent;
     // Such arguments come to lie under the id of the job that has the unique key.
     let may_replace = options.unique.is_some_and(|unique| unique.conflict != Conflict::Reject);
     Ok(NewJob {
         id,
-        envelope: envelope.encode((!may_replace).then_some(id), payload_keys),
+        envelope: envelope.in_chain(None, attached.chain).encode((!may_replace).then_some(id), writing.payload_keys),
         priority,
         due: options.at.unwrap_or(0),
-        delay_ms: options.delay.map_or(0, |delay| delay.as_millis() as u64),
+        delay_ms: options.delay.map_or(0, millis),
         extra,
     })
+}
+
+/// As the scripts and the envelope have it.
+pub(crate) fn millis(time: Duration) -> u64 {
+    time.as_millis() as u64
 }
 
 /// This machine's clock. Only for what is shown; whatever decides uses the Redis clock.

@@ -81,6 +81,8 @@ pub struct Claim {
     pub work_left: bool,
     pub paused: bool,
     pub company: Company,
+    /// Transfers wait to be moved; see [`crate::Transfers`].
+    pub to_move: bool,
 }
 
 /// What became of a settling move.
@@ -211,6 +213,7 @@ impl Consumer {
             work_left: raw.work_left,
             paused: raw.paused.is_some(),
             company: raw.company,
+            to_move: raw.to_move,
         })
     }
 

@@ -4,9 +4,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Client, Envelope, Error, JobId, Origin, Progress, QueueName, Tries};
+use crate::registry::fault;
+use crate::{BatchTally, Client, Envelope, Error, JobError, JobId, Origin, Progress, QueueName, Tries};
 
 /// One delivery of a job, as its body sees it. Cheap to clone.
 #[derive(Clone)]
@@ -22,6 +24,8 @@ struct Shared {
     max_attempts: u32,
     origin: Origin,
     request_id: Option<String>,
+    batch: Option<BatchTally>,
+    input: Option<Vec<u8>>,
     client: Client,
     stop: CancellationToken,
     soft_limit: CancellationToken,
@@ -46,6 +50,8 @@ impl JobContext {
             max_attempts,
             origin: envelope.origin,
             request_id: envelope.request_id.clone(),
+            batch: envelope.batch.clone(),
+            input: envelope.input.clone(),
             client,
             stop,
             soft_limit: CancellationToken::new(),
@@ -90,6 +96,24 @@ impl JobContext {
 
     pub fn tries(&self) -> Tries {
         self.shared.tries
+    }
+
+    /// The output of the link before this one, in a chain.
+    ///
+    /// # Errors
+    /// [`JobError::Bury`] when there is none, as the job was not enqueued as a later link of a chain, or it is not of this type.
+    pub fn input<T: DeserializeOwned>(&self) -> Result<T, JobError> {
+        let Some(input) = &self.shared.input else {
+            let why = "it reads the output of the link before it, and has none: it was not enqueued as a later link of a chain";
+            return Err(JobError::bury(why));
+        };
+        serde_json::from_slice(input)
+            .map_err(|error| JobError::bury(format!("the output of the link before it is not what it reads: {}", fault(&error))))
+    }
+
+    /// How the members of a batch ended; `None` unless the job is a batch's callback.
+    pub fn batch(&self) -> Option<&BatchTally> {
+        self.shared.batch.as_ref()
     }
 
     /// To enqueue follow-up work.

@@ -8,12 +8,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::key_ring::{Closed, plain_len};
-use crate::{Error, JobId, KeyRing, Millis};
+use crate::{BatchTally, Error, JobId, KeyRing, Millis};
 
 /// What is written with a plain payload.
 const VERSION: u8 = 1;
 /// With an encrypted one: a version of its own, so that a worker from before it says so instead of taking noise for arguments.
 const VERSION_SEALED: u8 = 2;
+/// Where more than the payload follows the header, encrypted or not: a version of its own again, so that a worker from before it does not
+/// lose the rest of a chain. The newest that this code reads.
+const VERSION_IN_PARTS: u8 = 3;
 
 /// Payloads above this are refused at enqueue: 1 MB.
 pub const PAYLOAD_BYTES_MAX: usize = 1_000_000;
@@ -70,8 +73,20 @@ pub struct Envelope {
     /// The encrypted payload is not bound to an id: it may have taken the place of another job's.
     #[serde(default, skip_serializing_if = "is_default")]
     any_id: bool,
+    /// Of a batch's callback: how its members ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchTally>,
+    /// Where more than the payload follows: the bytes of the payload and those of the input; the rest is the chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parts: Option<[usize; 2]>,
     #[serde(skip)]
     pub payload: Vec<u8>,
+    /// Of a later link of a chain: the output of the one before it, JSON.
+    #[serde(skip)]
+    pub(crate) input: Option<Vec<u8>>,
+    /// What is to come after it, as `chain.rs` writes it.
+    #[serde(skip)]
+    pub(crate) chain: Option<Vec<u8>>,
 }
 
 fn json() -> String {
@@ -103,15 +118,28 @@ impl Envelope {
             traceparent: None,
             key: None,
             any_id: false,
+            batch: None,
+            parts: None,
             payload,
+            input: None,
+            chain: None,
         }
     }
 
     /// The bytes to store under this id (`None`: under one that is not known yet), the payload encrypted when there is a ring.
     pub(crate) fn encode(mut self, id: Option<&JobId>, ring: Option<&KeyRing>) -> Vec<u8> {
+        let (input, chain) = (self.input.take(), self.chain.take());
+        if input.is_some() || chain.is_some() {
+            self.parts = Some([self.payload.len(), input.as_ref().map_or(0, Vec::len)]);
+            self.payload.extend(input.into_iter().chain(chain).flatten());
+        }
         self.key = ring.map(|ring| ring.newest().to_owned());
         self.any_id = ring.is_some() && id.is_none();
-        self.version = if ring.is_some() { VERSION_SEALED } else { VERSION };
+        self.version = match (self.parts, ring) {
+            (Some(_), _) => VERSION_IN_PARTS,
+            (None, Some(_)) => VERSION_SEALED,
+            (None, None) => VERSION,
+        };
         if let Some(ring) = ring {
             self.payload = ring.seal(&bound_to(&self.job, id), &self.payload);
         }
@@ -121,6 +149,12 @@ impl Envelope {
         bytes
     }
 
+    /// Adds the output of the link before it, and what is to come after it.
+    pub(crate) fn in_chain(mut self, input: Option<Vec<u8>>, chain: Option<Vec<u8>>) -> Self {
+        (self.input, self.chain) = (input, chain);
+        self
+    }
+
     /// Reads what was stored under this id, the payload included.
     ///
     /// # Errors
@@ -128,13 +162,17 @@ impl Envelope {
     /// [`Error::KeyMissing`] when the ring has not the key of the payload, [`Error::Sealed`] when the payload does not open with it.
     pub fn decode(bytes: &[u8], id: &JobId, ring: Option<&KeyRing>) -> Result<Self, Error> {
         let mut envelope = Self::peek(bytes)?;
-        let Some(key) = &envelope.key else { return Ok(envelope) };
+        let Some(key) = &envelope.key else {
+            envelope.take_apart()?;
+            return Ok(envelope);
+        };
         let id = (!envelope.any_id).then_some(id);
         let opened = ring.map_or(Err(Closed::KeyMissing), |ring| ring.open(key, &bound_to(&envelope.job, id), &envelope.payload));
         envelope.payload = opened.map_err(|closed| match closed {
             Closed::KeyMissing => Error::KeyMissing { key: key.clone() },
             Closed::Changed => Error::Sealed { key: key.clone() },
         })?;
+        envelope.take_apart()?;
         Ok(envelope)
     }
 
@@ -145,9 +183,9 @@ impl Envelope {
     pub(crate) fn peek(bytes: &[u8]) -> Result<Self, Error> {
         let end = bytes.iter().position(|b| *b == b'\n').ok_or_else(|| Error::Decode("it has no header line".into()))?;
         let mut envelope: Self = serde_json::from_slice(&bytes[..end]).map_err(|error| Error::Decode(error.to_string()))?;
-        if envelope.version > VERSION_SEALED {
+        if envelope.version > VERSION_IN_PARTS {
             let version = envelope.version;
-            return Err(Error::Decode(format!("it has version {version}, this worker reads up to {VERSION_SEALED}: upgrade it")));
+            return Err(Error::Decode(format!("it has version {version}, this worker reads up to {VERSION_IN_PARTS}: upgrade it")));
         }
         envelope.payload = bytes[end + 1..].to_vec();
         Ok(envelope)
@@ -155,7 +193,7 @@ impl Envelope {
 
     /// The job's wire name from the first line alone; `None` when that line is none of ours.
     pub(crate) fn job_in_header(header: &[u8]) -> Option<String> {
-        serde_json::from_slice::<Self>(header).ok().filter(|envelope| envelope.version <= VERSION_SEALED).map(|envelope| envelope.job)
+        serde_json::from_slice::<Self>(header).ok().filter(|envelope| envelope.version <= VERSION_IN_PARTS).map(|envelope| envelope.job)
     }
 
     /// The name of the key that the payload is stored under; `None`: it is stored as it is.
@@ -165,7 +203,18 @@ impl Envelope {
 
     /// The plain payload's size, of an envelope that was only peeked at.
     pub(crate) fn peeked_bytes(&self) -> usize {
-        if self.key.is_some() { plain_len(self.payload.len()) } else { self.payload.len() }
+        let bytes = if self.key.is_some() { plain_len(self.payload.len()) } else { self.payload.len() };
+        self.parts.map_or(bytes, |[payload, _]| payload)
+    }
+
+    /// Of a body in parts, only the payload stays in its place.
+    fn take_apart(&mut self) -> Result<(), Error> {
+        let Some([payload, input]) = self.parts.take() else { return Ok(()) };
+        let ends = payload.checked_add(input).filter(|end| *end <= self.payload.len());
+        let end = ends.ok_or_else(|| Error::Decode("its parts are longer than all of it".into()))?;
+        self.chain = Some(self.payload.split_off(end)).filter(|chain| !chain.is_empty());
+        self.input = Some(self.payload.split_off(payload)).filter(|input| !input.is_empty());
+        Ok(())
     }
 }
 
@@ -197,6 +246,24 @@ mod tests {
     fn what_was_encoded_is_decoded_and_the_payload_is_untouched() {
         let bytes = envelope().encode(Some(&id("a")), None);
         assert_eq!(Envelope::decode(&bytes, &id("a"), None).unwrap(), envelope());
+    }
+
+    #[test]
+    fn an_input_and_a_chain_are_told_from_the_payload_and_parts_that_do_not_add_up_are_refused() {
+        let ring = KeyRing::parse(KEYS).unwrap();
+        for (input, chain) in [(Some(b"null".to_vec()), None), (None, Some(b"[\n]".to_vec())), (Some(b"7".to_vec()), Some(b"[]".to_vec()))] {
+            for ring in [None, Some(&ring)] {
+                let envelope = Envelope::new("greet", b"{\"a\":1}".to_vec(), 1).in_chain(input.clone(), chain.clone());
+                let bytes = envelope.encode(Some(&id("a")), ring);
+                assert_eq!(Envelope::peek(&bytes).unwrap().peeked_bytes(), 7);
+                let read = Envelope::decode(&bytes, &id("a"), ring).unwrap();
+                assert_eq!((read.payload.as_slice(), &read.input, &read.chain), (&b"{\"a\":1}"[..], &input, &chain));
+            }
+        }
+        for parts in ["[3,0]", "[2,1]", "[18446744073709551615,1]"] {
+            let bytes = format!("{{\"v\":3,\"job\":\"a\",\"at\":1,\"parts\":{parts}}}\n{{}}");
+            assert!(matches!(Envelope::decode(bytes.as_bytes(), &id("a"), None), Err(Error::Decode(_))), "{parts} was accepted");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use redis::RedisError;
 
-use crate::{JobId, QueueName};
+use crate::{BatchId, JobId, QueueName};
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -22,6 +22,12 @@ pub enum Error {
     /// More jobs than one call may carry; nothing was enqueued.
     #[error("{count} jobs in one call are more than the {max} allowed: send them in parts")]
     BatchTooLarge { count: usize, max: usize },
+    /// A batch or a chain that cannot be kept as asked; nothing was enqueued.
+    #[error("{0}")]
+    Refused(String),
+    /// Nothing of that id is among the batches of that queue.
+    #[error("there is no batch {id} in queue {home}: it never was, or it has been forgotten (a day after its end)")]
+    NoSuchBatch { home: QueueName, id: BatchId },
     /// Arguments that do not serialize to JSON.
     #[error("the arguments of {job} cannot be written as JSON: {source}")]
     Encode { job: String, source: serde_json::Error },

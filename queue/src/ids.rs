@@ -32,6 +32,31 @@ impl JobId {
     }
 }
 
+/// A batch's id: opaque, 1 to 150 visible ASCII characters. Unique within its home queue. Its jobs' ids begin with it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BatchId(String);
+
+impl BatchId {
+    /// A new id that sorts by time (UUID version 7).
+    pub fn generate() -> Self {
+        Self(uuid::Uuid::now_v7().to_string())
+    }
+
+    /// # Errors
+    /// [`Error::InvalidName`] when it is empty, longer than 150 characters or holds white space or control characters.
+    pub fn parse(id: &str) -> Result<Self, Error> {
+        if (1..=150).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic()) {
+            return Ok(Self(id.to_owned()));
+        }
+        Err(Error::invalid_name("batch id", id, "1 to 150 visible ASCII characters, as in import-2026-11"))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A queue's name: a lower-case letter, then up to 62 of `a-z 0-9 _ -`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -89,7 +114,7 @@ macro_rules! text_conversions {
         }
     )+};
 }
-text_conversions!(JobId, QueueName, WorkerId);
+text_conversions!(BatchId, JobId, QueueName, WorkerId);
 
 macro_rules! checked_from_text {
     ($($name:ident),+) => {$(
@@ -107,7 +132,7 @@ macro_rules! checked_from_text {
         }
     )+};
 }
-checked_from_text!(JobId, QueueName);
+checked_from_text!(BatchId, JobId, QueueName);
 
 /// A job's wire name: snake_case, at most 100 characters, dots allowed between parts.
 pub(crate) fn check_job_name(name: &str) -> Result<(), Error> {

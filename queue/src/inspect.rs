@@ -6,9 +6,10 @@ use std::sync::LazyLock;
 use redis::Script;
 use serde::Serialize;
 
+use crate::batches::batch_of;
 use crate::client::Pause;
 use crate::keys::Key;
-use crate::{Attempt, Connection, Envelope, Error, JobId, Millis, Outcome, QueueName, State, Tries};
+use crate::{Attempt, BatchId, Connection, Envelope, Error, JobId, Millis, Outcome, QueueName, State, TransfersView, Tries};
 
 /// A list never shows more than this many jobs at once.
 const LIST_MAX: usize = 1_000;
@@ -16,6 +17,9 @@ const LIST_MAX: usize = 1_000;
 const GHOSTS_MAX: usize = 100;
 /// Lanes of one priority that are looked at.
 const LANES_MAX: usize = 1_000;
+
+/// Transfers whose age is looked at.
+const TRANSFERS_MAX: usize = 100;
 
 static GLANCE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../lua/glance.lua")));
 
@@ -30,6 +34,10 @@ pub struct QueueView {
     pub dead: u64,
     /// Ended without a handler; `on_terminal` still to run.
     pub notices: u64,
+    /// What other queues are still to hear of ends here: of batches' members and chains' links.
+    pub transfers: TransfersView,
+    /// Batches at home here that have not ended.
+    pub batches: u64,
     /// How long ago the ready job that is next was enqueued, ms (a retry or a delay counts too); absent when nothing is ready.
     pub oldest_ready_ms: Option<u64>,
     pub paused: Option<Pause>,
@@ -48,6 +56,8 @@ pub struct JobView {
     pub priority: u8,
     /// Whose work it is, if it said so.
     pub key: Option<String>,
+    /// Home queue and id of the batch it is a member of.
+    pub batch: Option<(QueueName, BatchId)>,
     pub enqueued_at: Option<Millis>,
     /// Scheduled: due; running: lease expiry.
     pub until: Option<Millis>,
@@ -99,11 +109,15 @@ impl Inspector {
     pub async fn queue(&self, name: &QueueName) -> Result<QueueView, Error> {
         let keys = self.connection.namespace().queue(name);
         let mut glance = GLANCE.prepare_invoke();
-        for key in [Key::Scheduled, Key::Running, Key::Finished, Key::Dead, Key::Notices, Key::Jobs, Key::Meta, Key::Stats] {
+        for key in [Key::Scheduled, Key::Running, Key::Finished, Key::Dead, Key::Notices] {
             glance.key(keys.get(key));
         }
-        type Counts = (u64, u64, u64, u64, u64, u64, Option<String>, BTreeMap<String, u64>);
-        let (scheduled, running, finished, dead, notices, jobs, paused, moves): Counts =
+        glance.key(keys.transfers_due()).key(keys.batches());
+        for key in [Key::Jobs, Key::Meta, Key::Stats] {
+            glance.key(keys.get(key));
+        }
+        type Counts = (u64, u64, u64, u64, u64, u64, u64, u64, Option<String>, BTreeMap<String, u64>);
+        let (scheduled, running, finished, dead, notices, transfers, batches, jobs, paused, moves): Counts =
             glance.invoke_async(&mut self.connection.shared()).await?;
         // Every job is in one place; in how many lanes the rest waits does not matter.
         let ready = jobs.saturating_sub(scheduled + running + finished + dead);
@@ -115,10 +129,27 @@ impl Inspector {
             finished,
             dead,
             notices,
+            transfers: self.transfers(name, transfers).await?,
+            batches,
             oldest_ready_ms: if ready > 0 { self.age_of_next(name).await? } else { None },
             paused: paused.and_then(|json| serde_json::from_str(&json).ok()),
             moves,
         })
+    }
+
+    async fn transfers(&self, queue: &QueueName, waiting: u64) -> Result<TransfersView, Error> {
+        if waiting == 0 {
+            return Ok(TransfersView::default());
+        }
+        let keys = self.connection.namespace().queue(queue);
+        let names = self.range(&keys.transfers_due(), TRANSFERS_MAX, false).await?;
+        if names.is_empty() {
+            return Ok(TransfersView::default());
+        }
+        let mut read = redis::cmd("HMGET");
+        read.arg(keys.transfers()).arg(names);
+        let entries: Vec<Option<Vec<u8>>> = read.query_async(&mut self.connection.shared()).await?;
+        Ok(TransfersView::of(waiting, &entries, self.connection.time_ms().await?))
     }
 
     async fn age_of_next(&self, queue: &QueueName) -> Result<Option<u64>, Error> {
@@ -171,7 +202,8 @@ impl Inspector {
             state,
             name: envelope.as_ref().map(|envelope| envelope.job.clone()),
             priority: priority.unwrap_or(crate::Policy::DEFAULT_PRIORITY),
-            key: extra.and_then(|json| key_of(&json)),
+            key: extra.as_deref().and_then(key_of),
+            batch: extra.as_deref().and_then(batch_of),
             enqueued_at: envelope.as_ref().map(|envelope| envelope.at),
             until: due.or(lease).map(|ms| ms as Millis),
             // A token is the worker's id and the delivery's random part.

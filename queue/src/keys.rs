@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Error, JobId, QueueName};
+use crate::{BatchId, Error, JobId, QueueName};
 
 /// The first part of every key, so that several installations (or tests) share one Redis. `celeriac` unless set.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -104,7 +104,7 @@ pub(crate) enum Key {
     CancelChannel,
     /// `…:ended` (channel: `<job id>\n<outcome JSON>`)
     EndedChannel,
-    /// `…:extras` (hash: job id → JSON of its key, units and unique key; only jobs that have one of them)
+    /// `…:extras` (hash: job id → JSON of its key, units, unique key and batch; only jobs that have one of them)
     Extras,
 }
 
@@ -209,6 +209,36 @@ impl QueueKeys {
     /// again, ms), `…:uniques` (hash: unique key → id of the job that has it), `…:unique_until` (zset: unique key → end of its period, ms).
     pub(crate) fn busy(&self) -> String {
         format!("{}busy", self.stem())
+    }
+
+    /// `…:transfers_due` (zset: entry of `…:transfers` → when a mover may take it, ms)
+    pub(crate) fn transfers_due(&self) -> String {
+        format!("{}transfers_due", self.stem())
+    }
+
+    /// `…:transfers` (hash: `end <job id>` or `next <job id>` → what another slot is still to hear of that job's end)
+    pub(crate) fn transfers(&self) -> String {
+        format!("{}transfers", self.stem())
+    }
+
+    /// `…:batches` (zset: id of a batch that has not ended → when it is forgotten, ms)
+    pub(crate) fn batches(&self) -> String {
+        format!("{}batches", self.stem())
+    }
+
+    /// `…:batches_ended` (zset: id of a batch that has ended → when it is forgotten, ms)
+    pub(crate) fn batches_ended(&self) -> String {
+        format!("{}batches_ended", self.stem())
+    }
+
+    /// `…:batch:<id>` (hash: see `lua/batch.lua`)
+    pub(crate) fn batch(&self, id: &BatchId) -> String {
+        format!("{}batch:{id}", self.stem())
+    }
+
+    /// `…:batch_members:<id>` (set: `<queue>/<job id>` of members that have not ended)
+    pub(crate) fn batch_members(&self, id: &BatchId) -> String {
+        format!("{}batch_members:{id}", self.stem())
     }
 
     /// `…:history:<job id>` (list: attempt JSON, oldest first)

@@ -59,7 +59,7 @@ impl Registry {
 }
 
 /// What is wrong with the arguments, without quoting them: serde's own words may hold a value.
-fn fault(error: &serde_json::Error) -> String {
+pub(crate) fn fault(error: &serde_json::Error) -> String {
     let words = error.to_string();
     let what =
         if words.starts_with("missing field") { words.split(" at line ").next().unwrap_or_default() } else { "not what the job takes" };

@@ -4,31 +4,37 @@ use std::sync::LazyLock;
 
 use redis::{ErrorKind, Script, ServerErrorKind, Value};
 
+use crate::chain::Next;
 use crate::keys::QueueKeys;
 use crate::{Connection, Error, JobId, Millis};
 
 /// Joins fragments and a move into one script; each file stays readable by itself.
 macro_rules! script {
     ($($file:literal),+) => {
-        LazyLock::new(|| Script::new(concat!($(include_str!(concat!("../lua/", $file, ".lua")), "\n"),+)))
+        LazyLock::new(|| Script::new(concat!($(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/lua/", $file, ".lua")), "\n"),+)))
     };
 }
 
+mod across;
+
+pub(crate) use across::{Opened, RawCallback, drop_transfers, end_members, fill_batch, open_batch, seal_batch, take_transfers};
+
 static ENQUEUE: LazyLock<Script> = script!("keys", "lanes", "unique", "enqueue");
-static CLAIM: LazyLock<Script> =
-    script!("keys", "touch", "lanes", "freed", "unique", "end", "attempts", "recover", "promote", "limits", "turns", "claim");
+static CLAIM: LazyLock<Script> = script!(
+    "keys", "touch", "lanes", "freed", "unique", "transfer", "end", "attempts", "recover", "promote", "limits", "turns", "claim"
+);
 static EXTEND: LazyLock<Script> = script!("keys", "touch", "extend");
-static COMPLETE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "drop", "complete");
-static RETRY: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "end", "attempts", "held", "retry");
-static SNOOZE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "end", "attempts", "held", "snooze");
-static BURY: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "end", "attempts", "held", "bury");
-static EXPIRE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "end", "held", "expire");
-static CANCEL: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "end", "held", "cancel");
-static RELEASE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "end", "held", "release");
+static COMPLETE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "drop", "transfer", "complete");
+static RETRY: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "transfer", "end", "attempts", "held", "retry");
+static SNOOZE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "transfer", "end", "attempts", "held", "snooze");
+static BURY: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "transfer", "end", "attempts", "held", "bury");
+static EXPIRE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "transfer", "end", "held", "expire");
+static CANCEL: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "transfer", "end", "held", "cancel");
+static RELEASE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "transfer", "end", "held", "release");
 static REQUEUE: LazyLock<Script> = script!("keys", "lanes", "unique", "requeue");
 static DELETE: LazyLock<Script> = script!("keys", "drop", "delete");
 static OUTLINES: LazyLock<Script> = script!("keys", "outlines");
-static PRUNE: LazyLock<Script> = script!("keys", "unique", "drop", "prune");
+static PRUNE: LazyLock<Script> = script!("keys", "lanes", "unique", "batch", "drop", "forget", "prune");
 static ACKNOWLEDGE: LazyLock<Script> = script!("keys", "acknowledge");
 static WAIT: LazyLock<Script> = script!("keys", "wait");
 static SET_LIMITS: LazyLock<Script> = script!("keys", "touch", "lanes", "set_limits");
@@ -59,6 +65,8 @@ pub struct Completion {
     pub remember_ms: u64,
     /// Outcome JSON.
     pub outcome: String,
+    /// The link of a chain that is to be enqueued with this one's output.
+    pub next: Option<Box<Next>>,
 }
 
 pub(crate) struct NewJob<'a> {
@@ -110,6 +118,7 @@ pub(crate) struct RawClaim {
     /// id, envelope, outcome
     pub(crate) notices: Vec<(String, Vec<u8>, String)>,
     pub(crate) company: Company,
+    pub(crate) to_move: bool,
 }
 
 /// In what company a claim's jobs are to run.
@@ -213,12 +222,12 @@ pub(crate) async fn enqueue(connection: &Connection, keys: &QueueKeys, jobs: &[N
 
 pub(crate) async fn claim(connection: &Connection, keys: &QueueKeys, args: ClaimArgs<'_>) -> Result<RawClaim, Error> {
     type Triples = Vec<(String, Vec<u8>, String)>;
-    type Reply = (Millis, i64, i64, String, Triples, Triples, i64);
+    type Reply = (Millis, i64, i64, String, Triples, Triples, i64, i64);
     let call = Call::new("claim", &CLAIM, keys);
     let call = call.arg(args.credit).arg(args.token).arg(args.lease_ms).arg(args.losses_max).arg(args.notices_max).arg(args.notice_ms);
     let call = call.arg(u8::from(args.idle));
     let reply = call.reply(connection).await?;
-    let (now, next_due, left, paused, jobs, notices, company): Reply =
+    let (now, next_due, left, paused, jobs, notices, company, to_move): Reply =
         redis::from_redis_value(reply).map_err(|error| unexpected("claim", error))?;
     Ok(RawClaim {
         now,
@@ -233,6 +242,7 @@ pub(crate) async fn claim(connection: &Connection, keys: &QueueKeys, args: Claim
             2 => Company::Drain,
             other => return Err(unexpected("claim", other)),
         },
+        to_move: to_move == 1,
     })
 }
 
@@ -256,9 +266,14 @@ pub(crate) async fn complete(
     finished_max: usize,
     jobs: &[Completion],
 ) -> Result<Vec<Held>, Error> {
-    let mut call = Call::new("complete", &COMPLETE, keys).arg(finished_max);
+    let mut call = Call::new("complete", &COMPLETE, keys).arg(finished_max).arg(jobs.len());
     for job in jobs {
         call = call.arg(job.id.as_str()).arg(&job.token).arg(job.keep_ms).arg(job.remember_ms).arg(&job.outcome);
+    }
+    for job in jobs {
+        if let Some(next) = &job.next {
+            call = call.arg(job.id.as_str()).arg(next.encode(connection.payload_keys()));
+        }
     }
     call.numbers(connection).await?.into_iter().map(|number| held("complete", number)).collect()
 }

@@ -57,6 +57,9 @@ impl std::fmt::Display for State {
     }
 }
 
+/// Outputs above this are neither kept with the record nor handed to the next link of a chain; what is large belongs in a table.
+pub const OUTPUT_BYTES_MAX: usize = 65_536;
+
 /// How a job ended, as it is stored and shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {

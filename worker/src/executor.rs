@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use apalis_core::task::Task;
-use celeriac_queue::{Client, Envelope, Handler, JobContext, Origin, Outcome, Registry, State, WorkerId};
+use celeriac_queue::{Client, Envelope, Handler, JobContext, Next, OUTPUT_BYTES_MAX, Origin, Outcome, Registry, State, WorkerId};
 use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -79,7 +79,11 @@ impl Shared {
         let body = async { handler.run(envelope, context.clone()).await };
         let end = run_within(body, &context, policy, &run.lease).await;
         Ok(match classify(end, attempt, policy) {
-            Verdict::Finished(output) => self.complete(run, envelope, policy.keep, output, begun.elapsed()),
+            Verdict::Finished(output) => match Next::after(envelope, &output) {
+                Ok(next) => self.complete(run, envelope, policy.keep, output, next, begun.elapsed()),
+                // Not acknowledged as finished: what was to come would never come, and nobody would know.
+                Err(reason) => Move::Bury { kind: "refused", reason },
+            },
             Verdict::Otherwise(to) => to,
         })
     }
@@ -120,19 +124,16 @@ impl Shared {
         JobContext::new(self.client.clone(), queue, run.lease.id.clone(), envelope, run.tries, attempt.max, run.lease.stop_token())
     }
 
-    fn complete(&self, run: &Run, envelope: &Envelope, keep: Duration, output: Value, took: Duration) -> Move {
+    fn complete(&self, run: &Run, envelope: &Envelope, keep: Duration, output: Value, next: Option<Next>, took: Duration) -> Move {
         let took_ms = took.as_millis() as u64;
         let mut outcome = Outcome::new(State::Finished, run.claimed_at + took_ms);
         outcome.worker = Some(self.worker.to_string());
         keep_output(&mut outcome, output);
         outcome.duration_ms = Some(took_ms);
         let remember = Duration::from_millis(envelope.remember_ms.unwrap_or(0));
-        Move::Complete { outcome: Box::new(outcome), keep: envelope.keep_ms.map_or(keep, Duration::from_millis), remember }
+        Move::Complete { outcome: Box::new(outcome), keep: envelope.keep_ms.map_or(keep, Duration::from_millis), remember, next: next.map(Box::new) }
     }
 }
-
-/// Outputs above this are not kept with the record; what is large belongs in a table.
-const OUTPUT_BYTES_MAX: usize = 65_536;
 
 fn keep_output(outcome: &mut Outcome, output: Value) {
     let bytes = output.to_string().len();

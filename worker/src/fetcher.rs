@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::held::Held;
+use crate::mover::Hurry;
 use crate::notices::Notices;
 use crate::patience::pause_after;
 use crate::run::Run;
@@ -48,6 +49,8 @@ pub(crate) struct Fetcher {
 
 struct Watched {
     consumer: Arc<Consumer>,
+    /// To have its transfers moved.
+    hurry: Hurry,
     /// When to look again, if nothing else says so before.
     look_at: Instant,
     /// Whether the last claim left ready work behind for want of slots.
@@ -81,12 +84,13 @@ impl Fetcher {
         held: Held,
         arrivals: mpsc::Sender<Run>,
         notices: Notices,
+        hurries: Vec<Hurry>,
         waking: Waking,
         trouble: Trouble,
     ) -> Self {
         let now = Instant::now();
-        let watched = |consumer: &Arc<Consumer>| Watched { consumer: Arc::clone(consumer), look_at: now, work_left: false, failures: 0 };
-        let queues = consumers.iter().map(watched).collect();
+        let watched = |(consumer, hurry)| Watched { consumer: Arc::clone(consumer), hurry, look_at: now, work_left: false, failures: 0 };
+        let queues = consumers.iter().zip(hurries).map(watched).collect();
         let concurrency = slots.available_permits();
         Self { queues, shares, slots, concurrency, emptying_for: None, held, arrivals, notices, waking, trouble }
     }
@@ -158,6 +162,9 @@ impl Fetcher {
         queue.failures = 0;
         queue.look_at = Instant::now() + until_next_look(claim.next_due);
         queue.work_left = claim.work_left;
+        if claim.to_move {
+            queue.hurry.hurry();
+        }
         for delivery in claim.deliveries {
             let slots = if claim.company == Company::Alone { room.num_permits() } else { 1 };
             let slots = room.split(slots).expect("a claim never answers with more than its credit");

@@ -51,6 +51,7 @@ mod heartbeat;
 mod held;
 mod host;
 mod limits;
+mod mover;
 mod moves;
 mod notices;
 mod outbox;

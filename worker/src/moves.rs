@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use celeriac_queue::Outcome;
+use celeriac_queue::{Next, Outcome};
 
 use crate::run::Run;
 
@@ -14,6 +14,8 @@ pub(crate) enum Move {
         outcome: Box<Outcome>,
         keep: Duration,
         remember: Duration,
+        /// The link of its chain that comes now.
+        next: Option<Box<Next>>,
     },
     /// The attempt failed and others are left.
     Retry {

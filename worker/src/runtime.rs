@@ -38,6 +38,7 @@ use crate::fetcher::Fetcher;
 use crate::handover::{Handover, channel};
 use crate::heartbeat::Heartbeat;
 use crate::held::{Held, Interruption};
+use crate::mover::Mover;
 use crate::notices::Notices;
 use crate::outbox::Outbox;
 use crate::presence::Presence;
@@ -102,6 +103,8 @@ impl Runtime {
             .map(|queue| Arc::new(Consumer::new(connection.clone(), queue.clone(), id.clone(), config.lease.clone())))
             .collect();
         let notices = Notices::new(Arc::clone(&registry), client.clone(), outbox.clone());
+        let mover = Mover::new(&consumers, &client, trouble.clone());
+        let hurries = mover.hurries();
         let executor = Executor::new(registry, client.clone(), id.clone(), outbox.is_some(), stopping.clone());
 
         // From the last to the first on a job's way, so that each finds the next.
@@ -130,11 +133,12 @@ impl Runtime {
         duties.spawn(named("heartbeat", heartbeat.run(end.clone())));
         duties.spawn(named("listener for cancellations", cancels.run(end.clone())));
         duties.spawn(named("pruner", Pruner { consumers: consumers.clone(), trouble: trouble.clone() }.run(end.clone())));
+        duties.spawn(named("mover", mover.run(end.clone())));
         duties.spawn(named("announcer", presence.run(end.clone())));
 
         let waking = Waking::start(connection, &config.queues, trouble.clone());
         let shares = Shares::new(&config.sharing, consumers.len());
-        let fetcher = Fetcher::new(&consumers, shares, slots, held.clone(), arrivals, notices.clone(), waking, trouble);
+        let fetcher = Fetcher::new(&consumers, shares, slots, held.clone(), arrivals, notices.clone(), hurries, waking, trouble);
         let fetcher = AbortOnDropHandle::new(tokio::spawn(fetcher.run(stopping)));
         tracing::info!(worker.id = %id, queues = ?presence_of(config), concurrency = config.concurrency, "the worker is ready");
         Self { id, held, notices, fetcher, worker, duties, drain, end }

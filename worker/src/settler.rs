@@ -194,13 +194,14 @@ fn of_many(jobs: Vec<(Run, Move)>, what: What) -> Request {
 }
 
 fn completion(run: &Run, to: &Move) -> Option<Completion> {
-    let Move::Complete { outcome, keep, remember } = to else { return None };
+    let Move::Complete { outcome, keep, remember, next } = to else { return None };
     Some(Completion {
         id: run.lease.id.clone(),
         token: run.lease.token.clone(),
         keep_ms: keep.as_millis() as u64,
         remember_ms: remember.as_millis() as u64,
         outcome: json(outcome),
+        next: next.clone(),
     })
 }
 

@@ -140,7 +140,7 @@ impl Sandbox {
             let next = self.inspector().list(queue, State::Scheduled, 1).await?;
             let is_due = next.iter().any(|job| job.until.is_some_and(|due| due <= now));
             let is_paused = view.paused.is_some();
-            if view.running > 0 || view.notices > 0 || is_due || (view.ready > 0 && !is_paused) {
+            if view.running > 0 || view.notices > 0 || view.transfers.waiting > 0 || is_due || (view.ready > 0 && !is_paused) {
                 return Ok(false);
             }
         }

@@ -143,6 +143,7 @@ fn queue_pairs(row: &JobRow, pairs: &mut Vec<(&'static str, String)>) {
     add("job", Some(row.name().to_owned()));
     add("queue", Some(row.queue.to_string()));
     add("priority", Some(row.priority.to_string()));
+    add("batch", row.batch.as_ref().zip(row.batch_home.as_ref()).map(|(batch, home)| format!("{batch} (of queue {home})")));
     add("enqueued", row.enqueued_at.map(when));
     add("due", row.due_at.map(when));
     add("lease until", row.lease_until.map(when));

@@ -1,6 +1,7 @@
 //! One file a command: its arguments, what it does, and how its answer reads.
 
 pub(crate) mod backup;
+pub(crate) mod batch;
 pub(crate) mod check;
 pub(crate) mod costs;
 pub(crate) mod dead;

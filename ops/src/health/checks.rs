@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const RATE_NEEDS: u64 = 20;
 /// A newest backup older than this is worth a look: the nightly one did not come.
 const BACKUP_AGE_MAX: chrono::Duration = chrono::Duration::hours(26);
+/// An end of a job that waits longer for its batch or chain to hear of it has no mover.
+const TRANSFER_SECONDS_MAX: f64 = 60.0;
 /// A row that waits for the relay longer than this has no relay.
 const RELAY_SECONDS_MAX: f64 = 30.0;
 
@@ -220,5 +222,16 @@ async fn paused_queues(stores: &Stores) -> anyhow::Result<Check> {
         })
         .collect();
     let first = rows.iter().find_map(|row| row.paused.as_ref().map(|pause| format!("{} is paused: {}", row.queue, pause.reason)));
-    Ok(Check::unless(first.map(|first| (Level::Degraded, first)), json!({ "paused": paused, "total": rows.len() })))
+    let stuck = rows.iter().find_map(|row| {
+        let seconds = row.oldest_transfer_seconds.filter(|seconds| *seconds > TRANSFER_SECONDS_MAX)?;
+        Some(format!(
+            "in {} {} waited for {} to be passed on to a batch or a chain: does a worker serve that queue?",
+            row.queue,
+            plural(row.transfers, "end of a job has", "ends of jobs have"),
+            span(seconds as u64)
+        ))
+    });
+    let transfers: u64 = rows.iter().map(|row| row.transfers).sum();
+    let complaint = first.or(stuck).map(|words| (Level::Degraded, words));
+    Ok(Check::unless(complaint, json!({ "paused": paused, "transfers": transfers, "total": rows.len() })))
 }

@@ -132,6 +132,9 @@ fn describe() {
     describe_gauge!("celeriac_redis_maxmemory_bytes", Unit::Bytes, "Redis' limit (maxmemory); absent when it has none");
     describe_gauge!("celeriac_queue_oldest_ready_seconds", Unit::Seconds, "Age of the ready job that is next; 0 when nothing is ready");
     describe_gauge!("celeriac_queue_paused", "1 when the queue hands out no work");
+    describe_gauge!("celeriac_queue_open_batches", "Batches at home in the queue that have not ended");
+    describe_gauge!("celeriac_queue_transfers", "Ends of jobs of which a batch or the next link of a chain is still to hear");
+    describe_gauge!("celeriac_queue_oldest_transfer_seconds", Unit::Seconds, "Age of the oldest of them; 0 when there is none");
     describe_gauge!("celeriac_workers", "Workers alive");
     describe_gauge!("celeriac_workers_in_trouble", "Workers alive that report a trouble");
     describe_gauge!("celeriac_worker_slots", "Jobs that all workers together can run at once");
@@ -173,6 +176,9 @@ fn record_queue(row: &QueueRow) {
     }
     gauge!("celeriac_queue_notices", "queue" => queue.clone()).set(row.notices as f64);
     gauge!("celeriac_queue_oldest_ready_seconds", "queue" => queue.clone()).set(row.oldest_ready_seconds.unwrap_or(0.0));
+    gauge!("celeriac_queue_open_batches", "queue" => queue.clone()).set(row.open_batches as f64);
+    gauge!("celeriac_queue_transfers", "queue" => queue.clone()).set(row.transfers as f64);
+    gauge!("celeriac_queue_oldest_transfer_seconds", "queue" => queue.clone()).set(row.oldest_transfer_seconds.unwrap_or(0.0));
     gauge!("celeriac_queue_paused", "queue" => queue).set(f64::from(u8::from(row.paused.is_some())));
 }
 

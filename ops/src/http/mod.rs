@@ -3,6 +3,7 @@
 mod api;
 mod assets;
 mod auth;
+mod batches;
 mod console;
 mod dead;
 mod gate;
@@ -87,6 +88,8 @@ fn router_until(stores: Stores, address: SocketAddr, closing: Stop) -> anyhow::R
         .route("/api/v1/queues/{queue}/dead", get(dead::list).delete(dead::delete))
         .route("/api/v1/queues/{queue}/dead/groups", get(dead::groups))
         .route("/api/v1/queues/{queue}/dead/replay", post(dead::replay))
+        .route("/api/v1/batches", post(batches::create))
+        .route("/api/v1/batches/{home}/{id}", get(batches::show))
         .method_not_allowed_fallback(async || Error::WrongMethod)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
     let console = Router::new()

@@ -1,6 +1,6 @@
 //! Jobs in Redis, one row each. Payloads are not shown: they may hold personal data.
 
-use celeriac_queue::{Fingerprint, Inspector, JobId, JobView, QueueName, State};
+use celeriac_queue::{BatchId, Fingerprint, Inspector, JobId, JobView, QueueName, State};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,10 @@ pub(crate) struct JobRow {
     pub(crate) job: Option<String>,
     pub(crate) state: State,
     pub(crate) priority: u8,
+    /// The batch it is a member of.
+    pub(crate) batch: Option<BatchId>,
+    /// The home queue of that batch.
+    pub(crate) batch_home: Option<QueueName>,
     pub(crate) enqueued_at: Option<DateTime<Utc>>,
     /// When a scheduled job is due.
     pub(crate) due_at: Option<DateTime<Utc>>,
@@ -161,7 +165,10 @@ impl From<JobView> for JobRow {
             .as_ref()
             .filter(|outcome| outcome.state == State::Dead)
             .map(|outcome| Fingerprint::of(view.name.as_deref(), outcome.kind.as_deref(), outcome.reason.as_deref()));
+        let (batch_home, batch) = view.batch.unzip();
         Self {
+            batch,
+            batch_home,
             id: view.id,
             queue: view.queue,
             job: view.name,

@@ -3,6 +3,7 @@
 //! Field names here are the stable names of `--json`; moments are RFC 3339.
 
 pub(crate) mod backups;
+pub(crate) mod batches;
 pub(crate) mod costs;
 pub(crate) mod dead;
 pub(crate) mod documents;

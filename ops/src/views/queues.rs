@@ -19,6 +19,11 @@ pub(crate) struct QueueRow {
     pub(crate) dead: u64,
     /// Ended without a handler; its last word is still to be said by a worker.
     pub(crate) notices: u64,
+    /// Batches at home here that have not ended.
+    pub(crate) open_batches: u64,
+    /// Ends here of which another queue is still to hear: of batches' members and chains' links.
+    pub(crate) transfers: u64,
+    pub(crate) oldest_transfer_seconds: Option<f64>,
     pub(crate) oldest_ready_seconds: Option<f64>,
     pub(crate) paused: Option<PauseRow>,
     /// Moves since the queue began.
@@ -71,6 +76,9 @@ impl From<QueueView> for QueueRow {
             finished: view.finished,
             dead: view.dead,
             notices: view.notices,
+            open_batches: view.batches,
+            transfers: view.transfers.waiting,
+            oldest_transfer_seconds: view.transfers.oldest_ms.map(|ms| ms as f64 / 1_000.0),
             oldest_ready_seconds: view.oldest_ready_ms.map(|ms| ms as f64 / 1_000.0),
             paused: view.paused.map(PauseRow::from),
             moves: view.moves,

@@ -96,7 +96,7 @@ async fn waiting_returns_the_end_and_its_exit_code(pool: PgPool) {
                 let mut outcome = Outcome::new(State::Finished, 0);
                 outcome.output = Some(json!("hello"));
                 let outcome = serde_json::to_string(&outcome).unwrap();
-                let done = Completion { id: delivery.id, token: delivery.token, keep_ms: 60_000, remember_ms: 0, outcome };
+                let done = Completion { id: delivery.id, token: delivery.token, keep_ms: 60_000, remember_ms: 0, outcome, next: None };
                 consumer.complete(&[done]).await.unwrap();
             }
             _ => {

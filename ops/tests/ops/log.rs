@@ -29,6 +29,7 @@ async fn finish(here: &Installation, delivery: &Delivery) {
         keep_ms: Duration::from_secs(60).as_millis() as u64,
         remember_ms: 0,
         outcome,
+        next: None,
     };
     here.consumer("greetings").complete(&[completion]).await.unwrap();
 }

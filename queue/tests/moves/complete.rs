@@ -16,6 +16,7 @@ pub(crate) fn done(delivery: &Delivery, keep_minutes: u64) -> Completion {
         keep_ms: keep_minutes * 60_000,
         remember_ms: delivery.envelope.as_ref().unwrap().remember_ms.unwrap_or(0),
         outcome: serde_json::to_string(&outcome).unwrap(),
+        next: None,
     }
 }
 

@@ -4,8 +4,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod batch;
 mod bury;
 mod cancel;
+mod chain;
 mod claim;
 mod complete;
 mod concurrency;
@@ -36,6 +38,7 @@ mod requeue;
 mod retry;
 mod snooze;
 mod suspects;
+mod transfers;
 mod unique;
 mod wait;
 mod wake;

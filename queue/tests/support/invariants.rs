@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::snapshot::Snapshot;
 
 /// Every key that a queue may have, but for the histories.
-const KEYS: [&str; 46] = [
+const KEYS: [&str; 50] = [
     "jobs",
     "scheduled",
     "running",
@@ -54,6 +54,10 @@ const KEYS: [&str; 46] = [
     "ring:7",
     "ring:8",
     "ring:9",
+    "transfers",
+    "transfers_due",
+    "batches",
+    "batches_ended",
 ];
 
 impl Snapshot {
@@ -179,7 +183,20 @@ impl Snapshot {
         }
         let kept: BTreeSet<String> = self.members("unique_until");
         must(kept.is_subset(&self.fields("uniques")), "a period is kept of a unique key that nobody has".to_owned());
+        must(self.fields("transfers") == self.members("transfers_due"), "a transfer has no moment, or a moment no transfer".to_owned());
+        let known = &self.members("batches") | &self.members("batches_ended");
+        for (index, ended) in [("batches", false), ("batches_ended", true)] {
+            for id in self.members(index) {
+                let has_ended = self.hash(&format!("batch:{id}")).contains_key("ended");
+                must(has_ended == ended, format!("batch {id} is among the {index}, but ended: {has_ended}"));
+                must(!ended || self.set(&format!("batch_members:{id}")).is_empty(), format!("batch {id} has ended before its members"));
+            }
+        }
         for key in self.keys.keys().filter(|key| *key != "wake" && !key.starts_with("lane:") && !KEYS.contains(&key.as_str())) {
+            if let Some(id) = key.strip_prefix("batch:").or_else(|| key.strip_prefix("batch_members:")) {
+                must(known.contains(id), format!("{key} is kept of a batch that is gone"));
+                continue;
+            }
             let of = key.strip_prefix("history:").or_else(|| key.strip_prefix("log:"));
             must(of.is_some_and(|id| jobs.contains(id)), format!("{key} is an orphan"));
         }

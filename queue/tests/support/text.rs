@@ -64,6 +64,27 @@ fn word(key: &str, field: &str, value: &[u8], now: u64) -> String {
         "meta" if field == "passed" => format!("{field}={}", text(value)),
         "meta" => field.to_owned(),
         "limits" => format!("{field}={}", text(value).parse::<f64>().unwrap()),
+        "transfers" => format!("[{field}: {}]", transfer(value)),
+        _ if key.starts_with("batch:") => batch_word(field, value, now),
+        _ => format!("{field}={}", text(value)),
+    }
+}
+
+/// Without the moment, and without what is ours to know of an envelope.
+fn transfer(entry: &[u8]) -> String {
+    let mut lines = entry.split(|byte| *byte == b'\n');
+    let head: serde_json::Value = serde_json::from_slice(lines.next().unwrap()).unwrap();
+    let next = lines.next().and_then(|line| serde_json::from_slice::<serde_json::Value>(line).ok());
+    let words = [&head["batch"]["id"], &head["batch"]["member"], &head["state"]].map(|word| word.as_str().map(str::to_owned));
+    let next = next.map(|next| format!("{}/{}", next["queue"].as_str().unwrap(), next["id"].as_str().unwrap()));
+    words.into_iter().flatten().chain(next).collect::<Vec<_>>().join(" ")
+}
+
+fn batch_word(field: &str, value: &[u8], now: u64) -> String {
+    match field {
+        "created" | "sealed" | "ended" => format!("{field}@{}", moment(text(value).parse().unwrap(), now)),
+        _ if field.ends_with(":called") => format!("{field}@{}", moment(text(value).parse().unwrap(), now)),
+        _ if field.ends_with(":callback") => field.to_owned(),
         _ => format!("{field}={}", text(value)),
     }
 }

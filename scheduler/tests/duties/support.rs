@@ -114,6 +114,7 @@ impl World {
                 keep_ms: 0,
                 remember_ms: 60_000,
                 outcome: "{}".into(),
+                next: None,
             })
             .collect();
         worker.complete(&completions).await.unwrap();

@@ -11,8 +11,8 @@ use super::journal::Journal;
 
 /// Takes so many ms.
 #[derive(Serialize, Deserialize)]
-struct Work {
-    ms: u64,
+pub(crate) struct Work {
+    pub(crate) ms: u64,
 }
 
 /// Fails at its first attempt.

@@ -11,6 +11,7 @@
 //! "done", as the worker's settler says in its trace.
 
 mod answers;
+mod batches;
 mod deploy;
 mod disk;
 mod fleet;
@@ -26,6 +27,7 @@ mod store;
 mod tally;
 mod worker;
 
+pub use batches::{Reckoning, batch_among_kills};
 pub use deploy::{Deploy, Deployed, told_twice_to_stop};
 pub use journal::Fact;
 pub use orphans::last_orphan_runs_again;
