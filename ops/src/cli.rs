@@ -8,8 +8,8 @@ use futures::future::LocalBoxFuture;
 
 use crate::audit::Actor;
 use crate::commands::{
-    backup, batch, check, costs, dead, demo, document, enqueue, health, inspect, job, key, migrate, queue, recover, schedule, serve, standin,
-    stats,
+    backup, batch, check, costs, dead, demo, document, enqueue, health, inspect, job, key, migrate, queue, recover, schedule, serve,
+    standin, stats,
 };
 use crate::out;
 use crate::reply::Reply;

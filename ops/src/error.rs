@@ -75,7 +75,9 @@ impl Error {
                 Some("set CONSOLE_PASSWORD to reach the console by other names than localhost, as through a proxy"),
             ),
             Self::NoSuchJob(_) => (StatusCode::NOT_FOUND, "no_such_job", Some("it never was, or its record has been pruned")),
-            Self::NoSuchBatch(_) => (StatusCode::NOT_FOUND, "no_such_batch", Some("it never was, or it has been forgotten: a day after its end")),
+            Self::NoSuchBatch(_) => {
+                (StatusCode::NOT_FOUND, "no_such_batch", Some("it never was, or it has been forgotten: a day after its end"))
+            }
             Self::NoSuchQueue(_) => (StatusCode::NOT_FOUND, "no_such_queue", Some("a queue is known from its first job on")),
             Self::NoSuchPage => (
                 StatusCode::NOT_FOUND,

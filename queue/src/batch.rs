@@ -262,7 +262,8 @@ impl Plan {
                 return Err(Error::Refused(why));
             }
             Opened::IdsTaken => {
-                let why = format!("batch {} has been before in queue {}, and its callback is still known: choose another id", self.id, self.home);
+                let why =
+                    format!("batch {} has been before in queue {}, and its callback is still known: choose another id", self.id, self.home);
                 return Err(Error::Refused(why));
             }
         }

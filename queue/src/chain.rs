@@ -9,7 +9,9 @@ use serde_json::value::RawValue;
 
 use crate::client::{Attached, REMEMBER, Writing, millis, new_job, wall_clock_ms};
 use crate::spec::Spec;
-use crate::{Client, EnqueueOptions, Enqueued, Envelope, Error, Job, JobId, KeyRing, Millis, OUTPUT_BYTES_MAX, PAYLOAD_BYTES_MAX, Policy, QueueName};
+use crate::{
+    Client, EnqueueOptions, Enqueued, Envelope, Error, Job, JobId, KeyRing, Millis, OUTPUT_BYTES_MAX, PAYLOAD_BYTES_MAX, Policy, QueueName,
+};
 
 /// Links of one chain.
 const LINKS_MAX: usize = 20;

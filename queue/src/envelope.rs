@@ -251,7 +251,8 @@ mod tests {
     #[test]
     fn an_input_and_a_chain_are_told_from_the_payload_and_parts_that_do_not_add_up_are_refused() {
         let ring = KeyRing::parse(KEYS).unwrap();
-        for (input, chain) in [(Some(b"null".to_vec()), None), (None, Some(b"[\n]".to_vec())), (Some(b"7".to_vec()), Some(b"[]".to_vec()))] {
+        for (input, chain) in [(Some(b"null".to_vec()), None), (None, Some(b"[\n]".to_vec())), (Some(b"7".to_vec()), Some(b"[]".to_vec()))]
+        {
             for ring in [None, Some(&ring)] {
                 let envelope = Envelope::new("greet", b"{\"a\":1}".to_vec(), 1).in_chain(input.clone(), chain.clone());
                 let bytes = envelope.encode(Some(&id("a")), ring);

@@ -17,7 +17,6 @@ const LIST_MAX: usize = 1_000;
 const GHOSTS_MAX: usize = 100;
 /// Lanes of one priority that are looked at.
 const LANES_MAX: usize = 1_000;
-
 /// Transfers whose age is looked at.
 const TRANSFERS_MAX: usize = 100;
 

@@ -153,8 +153,9 @@ impl QueueKeys {
     /// The fixed keys that few queues have, beside [`QueueKeys::all`]: all but the lanes, of which a queue has one a key.
     pub(crate) fn rare(&self) -> Vec<String> {
         let named = ["resting", "suspects", "logged", "limits", "busy", "buckets", "uniques", "unique_until"];
+        let across = ["transfers", "transfers_due", "batches", "batches_ended"];
         let rings = (0..10).map(|priority| self.ring(priority));
-        named.iter().map(|name| format!("{}{name}", self.stem())).chain(rings).collect()
+        named.iter().chain(&across).map(|name| format!("{}{name}", self.stem())).chain(rings).collect()
     }
 
     /// What stands before every key of this queue.

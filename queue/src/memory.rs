@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::inspect::Inspector;
 use crate::keys::{Key, QueueKeys};
-use crate::{Error, JobId, QueueName, scripts};
+use crate::{BatchId, Error, JobId, QueueName, scripts};
 
 /// Redis measures so many values of a key and takes the rest to be like them.
 const VALUES_SAMPLED: usize = 200;
@@ -29,8 +29,8 @@ pub struct QueueMemory {
     pub jobs: u64,
     /// The queue's fixed keys by name, as in `jobs` or `ready:5`; only those that exist.
     pub keys: BTreeMap<String, u64>,
-    /// The keys that some jobs have of their own (histories of failed attempts, logs) and the lanes of jobs that have a key: an estimate beyond
-    /// 20 jobs of a kind and 20 lanes of a priority.
+    /// The keys that some jobs have of their own (histories of failed attempts, logs), the lanes of jobs that have a key, and batches: an estimate
+    /// beyond 20 jobs of a kind, 20 lanes of a priority and 20 batches.
     pub own_keys_bytes: u64,
 }
 
@@ -64,6 +64,11 @@ impl Inspector {
             // The lane of jobs without a key is a ready list, and counted among the fixed keys.
             let own = lanes.iter().filter(|lane| !lane.ends_with('@')).map(|lane| keys.lane(lane));
             own_keys_bytes += scaled(self.sizes(own.collect()).await?, lanes.len(), count);
+        }
+        for (batches, count) in self.batches_sampled(&keys).await? {
+            let ids = batches.iter().filter_map(|id| BatchId::parse(id).ok());
+            let own = ids.flat_map(|id| [keys.batch(&id), keys.batch_members(&id)]);
+            own_keys_bytes += scaled(self.sizes(own.collect()).await?, batches.len(), count);
         }
         let outlines = scripts::outlines(self.connection(), &keys, &all.0).await?;
         let payloads: u64 = outlines.iter().map(|(_, header, bytes)| bytes.saturating_sub(header.len() + 1) as u64).sum();
@@ -122,6 +127,17 @@ impl Inspector {
         let mut pipe = redis::pipe();
         pipe.cmd("HRANDFIELD").arg(keys.logged()).arg(OWN_KEYS_SAMPLED).hlen(keys.logged());
         Ok(pipe.query_async(&mut self.connection().shared()).await?)
+    }
+
+    /// Of those that have not ended, and of those that have.
+    async fn batches_sampled(&self, keys: &QueueKeys) -> Result<[Sample; 2], Error> {
+        let mut pipe = redis::pipe();
+        for index in [keys.batches(), keys.batches_ended()] {
+            pipe.cmd("ZRANDMEMBER").arg(&index).arg(OWN_KEYS_SAMPLED).zcard(&index);
+        }
+        let (open, open_count, ended, ended_count): (Vec<String>, u64, Vec<String>, u64) =
+            pipe.query_async(&mut self.connection().shared()).await?;
+        Ok([(open, open_count), (ended, ended_count)])
     }
 
     /// Of each priority, and those at a limit.

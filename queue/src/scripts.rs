@@ -20,9 +20,8 @@ mod across;
 pub(crate) use across::{Opened, RawCallback, drop_transfers, end_members, fill_batch, open_batch, seal_batch, take_transfers};
 
 static ENQUEUE: LazyLock<Script> = script!("keys", "lanes", "unique", "enqueue");
-static CLAIM: LazyLock<Script> = script!(
-    "keys", "touch", "lanes", "freed", "unique", "transfer", "end", "attempts", "recover", "promote", "limits", "turns", "claim"
-);
+static CLAIM: LazyLock<Script> =
+    script!("keys", "touch", "lanes", "freed", "unique", "transfer", "end", "attempts", "recover", "promote", "limits", "turns", "claim");
 static EXTEND: LazyLock<Script> = script!("keys", "touch", "extend");
 static COMPLETE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "drop", "transfer", "complete");
 static RETRY: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "transfer", "end", "attempts", "held", "retry");

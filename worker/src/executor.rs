@@ -131,7 +131,12 @@ impl Shared {
         keep_output(&mut outcome, output);
         outcome.duration_ms = Some(took_ms);
         let remember = Duration::from_millis(envelope.remember_ms.unwrap_or(0));
-        Move::Complete { outcome: Box::new(outcome), keep: envelope.keep_ms.map_or(keep, Duration::from_millis), remember, next: next.map(Box::new) }
+        Move::Complete {
+            outcome: Box::new(outcome),
+            keep: envelope.keep_ms.map_or(keep, Duration::from_millis),
+            remember,
+            next: next.map(Box::new),
+        }
     }
 }
 

@@ -77,7 +77,13 @@ pub(crate) async fn open_batch(
 }
 
 /// Members as `<queue>/<job id>`. Without effect on a batch that is filled already.
-pub(crate) async fn fill_batch(connection: &Connection, keys: &QueueKeys, id: &BatchId, members: &[String], last: bool) -> Result<(), Error> {
+pub(crate) async fn fill_batch(
+    connection: &Connection,
+    keys: &QueueKeys,
+    id: &BatchId,
+    members: &[String],
+    last: bool,
+) -> Result<(), Error> {
     let call = Call::new("fill_batch", &FILL_BATCH, keys).arg(id.as_str()).arg(u8::from(last)).arg(members);
     call.number(connection).await.map(|_| ())
 }

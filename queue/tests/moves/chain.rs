@@ -137,9 +137,8 @@ async fn what_would_break_a_chain_later_is_refused_when_it_is_enqueued() {
     let unique = EnqueueOptions { unique: Some(Unique::by_arguments()), ..EnqueueOptions::default() };
     let named = EnqueueOptions { id: Some(job("mine")), ..EnqueueOptions::default() };
     let urgent = EnqueueOptions { priority: Some(10), ..EnqueueOptions::default() };
-    let long = (0..21).fold(queue.client.chain(), |chain, _| {
-        chain.then_raw("note", b"{}".to_vec(), &Policy::default(), EnqueueOptions::default())
-    });
+    let long = (0..21)
+        .fold(queue.client.chain(), |chain, _| chain.then_raw("note", b"{}".to_vec(), &Policy::default(), EnqueueOptions::default()));
     let large = then(&[&b"\""[..], &[b'x'; 1_000_000][..], &b"\""[..]].concat(), EnqueueOptions::default());
     for (chain, words) in [
         (then(b"{}", unique), "unique key"),

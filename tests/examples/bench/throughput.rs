@@ -83,7 +83,14 @@ pub(crate) async fn depth(prefix: &str, queued: usize) -> Result<(f64, f64)> {
             let done: Vec<Completion> = claim
                 .deliveries
                 .into_iter()
-                .map(|delivery| Completion { id: delivery.id, token: delivery.token, keep_ms: 0, remember_ms: 0, outcome: String::new(), next: None })
+                .map(|delivery| Completion {
+                    id: delivery.id,
+                    token: delivery.token,
+                    keep_ms: 0,
+                    remember_ms: 0,
+                    outcome: String::new(),
+                    next: None,
+                })
                 .collect();
             taken += done.len();
             consumer.complete(&done).await?;

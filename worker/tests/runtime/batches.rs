@@ -86,9 +86,7 @@ async fn what_a_mover_took_and_never_applied_is_moved_by_another_worker() {
     let worker = stage.start(registry);
     let (id, tally) = telling.recv().await.unwrap();
     assert_eq!((id.as_str(), tally.dead, tally.pending()), ("b.failure", 1, 0));
-    eventually("the entry is gone", async || {
-        (stage.inspector.queue(&stage.queue).await.unwrap().transfers.waiting == 0).then_some(())
-    })
-    .await;
+    eventually("the entry is gone", async || (stage.inspector.queue(&stage.queue).await.unwrap().transfers.waiting == 0).then_some(()))
+        .await;
     worker.stop().await;
 }

@@ -89,10 +89,8 @@ async fn an_output_too_large_a_missing_input_and_one_of_another_shape_are_buried
         (other_shape.links[1].clone(), "the output of the link before it is not what it reads"),
         ((missing.queue, missing.id), "was not enqueued as a later link of a chain"),
     ] {
-        let view = eventually("it is dead", async || {
-            stage.inspector.job(&queue, &id).await.ok().filter(|view| view.state == State::Dead)
-        })
-        .await;
+        let view =
+            eventually("it is dead", async || stage.inspector.job(&queue, &id).await.ok().filter(|view| view.state == State::Dead)).await;
         let reason = view.outcome.unwrap().reason.unwrap();
         assert!(reason.contains(words), "{reason}");
     }
