@@ -17,10 +17,21 @@ local function waits(id)
   return call('HEXISTS', jobs, id) == 1 and call('HEXISTS', leases, id) == 0 and call('HEXISTS', outcomes, id) == 0
 end
 
+-- Other arguments for a job that waits. It stays what it was to whoever enqueued it: confirmed in the outbox or not, remembered by its id
+-- or not. (A quote inside a text of the header is escaped, so these patterns meet its fields alone.)
+local function take_over(holder, envelope)
+  local before = string.match(call('HGET', jobs, holder), '^[^\n]*')
+  local header, payload = string.match(envelope, '^([^\n]*)}(\n.*)$')
+  for _, field in ipairs({ ',"origin":"%a+"', ',"remember_ms":%d+' }) do
+    header = string.gsub(header, field, '', 1) .. (string.match(before, field) or '')
+  end
+  call('HSET', jobs, holder, header .. '}' .. payload)
+end
+
 -- The unique key is taken: the holder stays as it is, or takes over the arguments, or (keep_last) the moment as well.
 local function settle_conflict(holder, unique, envelope, due)
   if unique.conflict == 'reject' or not waits(holder) then return '=' .. holder end
-  call('HSET', jobs, holder, envelope)
+  take_over(holder, envelope)
   if unique.conflict == 'keep_last' and due > now and call('ZADD', scheduled, 'XX', 'CH', due, holder) == 1 then wake_one() end
   return '~' .. holder
 end

@@ -88,7 +88,7 @@ pub struct Batch {
 
 enum Member {
     Job(Box<Spec>),
-    Chain(Chain),
+    Chain(Box<Chain>),
 }
 
 /// A batch whose members are enqueued.
@@ -121,6 +121,7 @@ impl Batch {
         self
     }
 
+    #[expect(clippy::should_implement_trait, reason = "a builder's word; nobody takes it for a sum")]
     pub fn add<J: Job>(self, job: &J) -> Self {
         self.add_with(job, EnqueueOptions::default())
     }
@@ -141,7 +142,7 @@ impl Batch {
 
     /// A whole chain as one member: it has finished when its last link has.
     pub fn add_chain(mut self, chain: Chain) -> Self {
-        self.members.push(Member::Chain(chain));
+        self.members.push(Member::Chain(Box::new(chain)));
         self
     }
 

@@ -167,13 +167,3 @@ fn parse_member(member: &str) -> Option<(QueueName, JobId)> {
     let (queue, id) = member.split_once('/')?;
     Some((QueueName::parse(queue).ok()?, JobId::parse(id).ok()?))
 }
-
-/// The batch that a job belongs to, from what only some jobs have.
-pub(crate) fn batch_of(extra: &str) -> Option<(QueueName, BatchId)> {
-    #[derive(serde::Deserialize)]
-    struct Extra {
-        batch: Option<BatchOf>,
-    }
-    let batch = serde_json::from_str::<Extra>(extra).ok()?.batch?;
-    Some((batch.home, batch.id))
-}

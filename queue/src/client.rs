@@ -58,6 +58,16 @@ pub struct EnqueueOptions {
     pub traceparent: Option<String>,
 }
 
+impl EnqueueOptions {
+    /// Whether key, units and unique key can be used: for whoever hands the job to another who will enqueue it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`], as [`Client::enqueue_raw`] would answer.
+    pub fn check(&self) -> Result<(), Error> {
+        Extra::of("", b"", self).map(drop)
+    }
+}
+
 /// The answer to an enqueue.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Enqueued {

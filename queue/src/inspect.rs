@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::LazyLock;
 
 use redis::Script;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::batches::batch_of;
+use crate::batch::BatchOf;
 use crate::client::Pause;
 use crate::keys::Key;
-use crate::{Attempt, BatchId, Connection, Envelope, Error, JobId, Millis, Outcome, QueueName, State, TransfersView, Tries};
+use crate::shares::{HeldBack, Sharing};
+use crate::{
+    Attempt, BatchId, Connection, Envelope, Error, JobId, Limits, Millis, Outcome, QueueName, State, TransfersView, Tries, UniqueView,
+};
 
 /// A list never shows more than this many jobs at once.
 const LIST_MAX: usize = 1_000;
@@ -40,6 +43,13 @@ pub struct QueueView {
     /// How long ago the ready job that is next was enqueued, ms (a retry or a delay counts too); absent when nothing is ready.
     pub oldest_ready_ms: Option<u64>,
     pub paused: Option<Pause>,
+    pub limits: Limits,
+    /// Why nothing more is handed out although jobs are ready; a pause is not meant.
+    pub held_back: Option<HeldBack>,
+    /// Keys with jobs ready that are at a limit of theirs.
+    pub keys_held_back: u64,
+    /// Jobs ready whose worker died while it ran them: each waits to be run alone.
+    pub suspects: u64,
     /// Moves since the queue began: enqueued, finished, retried, snoozed, dead, cancelled, expired, recovered, requeued, deleted.
     pub moves: BTreeMap<String, u64>,
 }
@@ -57,6 +67,11 @@ pub struct JobView {
     pub key: Option<String>,
     /// Home queue and id of the batch it is a member of.
     pub batch: Option<(QueueName, BatchId)>,
+    /// What it costs of a rate limit and of its key's share.
+    pub units: u32,
+    pub unique: Option<UniqueView>,
+    /// Its worker died while it ran it: it is run alone from then on.
+    pub suspect: bool,
     pub enqueued_at: Option<Millis>,
     /// Scheduled: due; running: lease expiry.
     pub until: Option<Millis>,
@@ -120,6 +135,7 @@ impl Inspector {
             glance.invoke_async(&mut self.connection.shared()).await?;
         // Every job is in one place; in how many lanes the rest waits does not matter.
         let ready = jobs.saturating_sub(scheduled + running + finished + dead);
+        let Sharing { limits, held_back, keys_held_back, suspects } = self.sharing(name, ready, running).await?;
         Ok(QueueView {
             name: name.clone(),
             ready,
@@ -132,6 +148,10 @@ impl Inspector {
             batches,
             oldest_ready_ms: if ready > 0 { self.age_of_next(name).await? } else { None },
             paused: paused.and_then(|json| serde_json::from_str(&json).ok()),
+            limits,
+            held_back,
+            keys_held_back,
+            suspects,
             moves,
         })
     }
@@ -195,19 +215,24 @@ impl Inspector {
             (None, None, Some(_)) => State::Running,
             (None, None, None) => State::Ready,
         };
+        let tries = Tries::parse(&tries.unwrap_or_default());
+        let extra: Extra = extra.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
         Ok(JobView {
             id: id.clone(),
             queue: queue.clone(),
             state,
             name: envelope.as_ref().map(|envelope| envelope.job.clone()),
             priority: priority.unwrap_or(crate::Policy::DEFAULT_PRIORITY),
-            key: extra.as_deref().and_then(key_of),
-            batch: extra.as_deref().and_then(batch_of),
+            key: extra.key,
+            batch: extra.batch.map(|batch| (batch.home, batch.id)),
+            units: extra.units.unwrap_or(1),
+            unique: extra.unique,
+            suspect: outcome.is_none() && tries.losses > 0,
             enqueued_at: envelope.as_ref().map(|envelope| envelope.at),
             until: due.or(lease).map(|ms| ms as Millis),
             // A token is the worker's id and the delivery's random part.
             worker: token.and_then(|token| token.rsplit_once(':').map(|(worker, _)| worker.to_owned())),
-            tries: Tries::parse(&tries.unwrap_or_default()),
+            tries,
             cancel_asked,
             progress: progress.and_then(|json| serde_json::from_str(&json).ok()),
             outcome,
@@ -337,6 +362,11 @@ impl Inspector {
     }
 }
 
-fn key_of(extra: &str) -> Option<String> {
-    serde_json::from_str::<serde_json::Value>(extra).ok()?.get("key")?.as_str().map(str::to_owned)
+/// What only some jobs have, as the enqueue script stored it.
+#[derive(Default, Deserialize)]
+struct Extra {
+    key: Option<String>,
+    units: Option<u32>,
+    unique: Option<UniqueView>,
+    batch: Option<BatchOf>,
 }

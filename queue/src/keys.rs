@@ -206,8 +206,12 @@ impl QueueKeys {
         format!("{}limits", self.stem())
     }
 
-    /// `…:busy` (hash: key → how many of its jobs run). Beside it, for the scripts alone: `…:buckets` (zset: key → when its bucket is full
-    /// again, ms), `…:uniques` (hash: unique key → id of the job that has it), `…:unique_until` (zset: unique key → end of its period, ms).
+    /// `…:buckets` (zset: key, or nothing for the queue as a whole → when its bucket is full again, ms)
+    pub(crate) fn buckets(&self) -> String {
+        format!("{}buckets", self.stem())
+    }
+
+    /// `…:busy` (hash: key → how many of its jobs run). Beside it, for the scripts alone: `…:uniques` (hash: unique key → id of the job that has it), `…:unique_until` (zset: unique key → end of its period, ms).
     pub(crate) fn busy(&self) -> String {
         format!("{}busy", self.stem())
     }

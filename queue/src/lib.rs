@@ -87,10 +87,10 @@ pub use memory::{QueueMemory, StoreMemory};
 pub use registry::{Handler, Registry};
 pub use replay::Replayed;
 pub use scripts::{Company, Completion, Deleted};
-pub use shares::KeyView;
+pub use shares::{HeldBack, KeyView};
 pub use state::{Attempt, OUTPUT_BYTES_MAX, Outcome, State, Tries};
 pub use transfers::{Moved, Transfer, Transfers, TransfersView};
-pub use unique::{Conflict, Unique, UniqueScope};
+pub use unique::{Conflict, Unique, UniqueScope, UniqueView};
 pub use wait::{CancelListener, Waker};
 pub use workers::{WorkerView, Workers};
 

@@ -1,6 +1,6 @@
 //! Read-only views of how a queue is shared: its limits, and what each key has waiting and running.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -22,7 +22,52 @@ pub struct KeyView {
     pub until: Option<Millis>,
 }
 
+/// Which limit of a queue as a whole keeps its ready jobs waiting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "limit", rename_all = "snake_case")]
+pub enum HeldBack {
+    /// As many run as may run at once.
+    Concurrency,
+    /// The bucket is empty until that moment (Redis clock, ms).
+    Rate { until: Millis },
+}
+
+/// What a queue's view says of its limits.
+pub(crate) struct Sharing {
+    pub(crate) limits: Limits,
+    pub(crate) held_back: Option<HeldBack>,
+    pub(crate) keys_held_back: u64,
+    pub(crate) suspects: u64,
+}
+
 impl Inspector {
+    pub(crate) async fn sharing(&self, queue: &QueueName, ready: u64, running: u64) -> Result<Sharing, Error> {
+        let keys = self.connection().namespace().queue(queue);
+        let mut pipe = redis::pipe();
+        pipe.hgetall(keys.limits()).zscore(keys.buckets(), "").llen(keys.suspects());
+        pipe.cmd("ZRANGE").arg(keys.resting()).arg(0).arg(LANES_MAX).arg("WITHSCORES");
+        type Parts = (BTreeMap<String, f64>, Option<f64>, u64, Vec<(String, f64)>);
+        let (fields, full_at, suspects, resting): Parts = pipe.atomic().query_async(&mut self.connection().shared()).await?;
+        let limits = Limits::from_fields(&fields);
+        if limits == Limits::default() {
+            return Ok(Sharing { limits, held_back: None, keys_held_back: 0, suspects });
+        }
+        let now = self.connection().time_ms().await?;
+        // Whose moment has come goes on at the next claim.
+        let held_back = resting.iter().filter(|(_, until)| *until > now as f64);
+        let keys_held_back: BTreeSet<&str> = held_back.filter_map(|(lane, _)| lane.get(2..)).collect();
+        let bucket_until = limits.rate.and_then(|rate| {
+            let until = full_at? - (rate.burst() - 1.0) * rate.per().as_secs_f64() * 1_000.0 / rate.units();
+            (until > now as f64).then_some(until.ceil() as Millis)
+        });
+        let held_back = match (ready, limits.concurrency, bucket_until) {
+            (0, ..) => None,
+            (_, Some(max), _) if running >= u64::from(max) => Some(HeldBack::Concurrency),
+            (.., until) => until.map(|until| HeldBack::Rate { until }),
+        };
+        Ok(Sharing { keys_held_back: keys_held_back.len() as u64, limits, held_back, suspects })
+    }
+
     pub async fn limits(&self, queue: &QueueName) -> Result<Limits, Error> {
         let key = self.connection().namespace().queue(queue).limits();
         let fields: BTreeMap<String, f64> = redis::cmd("HGETALL").arg(key).query_async(&mut self.connection().shared()).await?;

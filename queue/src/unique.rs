@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::Error;
@@ -41,6 +41,21 @@ pub enum Conflict {
     KeepLast,
 }
 
+/// What is known of a stored job's unique key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UniqueView {
+    pub key: String,
+    /// queued, running or period.
+    pub scope: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period_ms: Option<u64>,
+    /// reject, replace or keep_last.
+    pub conflict: String,
+}
+
+/// A longer period is asked for by mistake: its key would be kept for as long.
+const PERIOD_MAX: Duration = Duration::from_secs(366 * 86_400);
+
 /// As the enqueue script reads it.
 #[derive(Serialize)]
 pub(crate) struct RawUnique {
@@ -72,6 +87,33 @@ impl Unique {
         Self { conflict, ..self }
     }
 
+    /// From the words that SQL, HTTP and the command line use: scope `queued`, `running` or `period`, conflict `reject`, `replace` or
+    /// `keep_last`. Left out, they are as in [`Unique::by_arguments`]; a period alone makes the scope `period`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`] for another word, a key or period that cannot be used, or a period that does not fit the scope.
+    pub fn from_words(key: Option<String>, scope: Option<&str>, period: Option<Duration>, conflict: Option<&str>) -> Result<Self, Error> {
+        let scope = match (scope, period) {
+            (None | Some("running"), None) => UniqueScope::Running,
+            (Some("queued"), None) => UniqueScope::Queued,
+            (None | Some("period"), Some(period)) => UniqueScope::Period(period),
+            (Some("period"), None) => return Err(Error::invalid_name("unique scope", "period", "given with its period, as in 10 minutes")),
+            (Some(scope @ ("queued" | "running")), Some(_)) => {
+                return Err(Error::invalid_name("unique scope", scope, "period, or left out, where a period is given"));
+            }
+            (Some(scope), _) => return Err(Error::invalid_name("unique scope", scope, "queued, running or period")),
+        };
+        let conflict = match conflict {
+            None | Some("reject") => Conflict::Reject,
+            Some("replace") => Conflict::Replace,
+            Some("keep_last") => Conflict::KeepLast,
+            Some(other) => return Err(Error::invalid_name("way to settle a conflict", other, "reject, replace or keep_last")),
+        };
+        let unique = Self { key, scope, conflict };
+        unique.to_raw("", b"")?;
+        Ok(unique)
+    }
+
     pub(crate) fn to_raw(&self, job: &str, payload: &[u8]) -> Result<RawUnique, Error> {
         let key = match &self.key {
             Some(key) => check(key)?,
@@ -80,7 +122,13 @@ impl Unique {
         let (scope, period_ms) = match self.scope {
             UniqueScope::Queued => ("queued", None),
             UniqueScope::Running => ("running", None),
-            UniqueScope::Period(period) => ("period", Some(period.as_millis() as u64)),
+            UniqueScope::Period(period) if (Duration::from_millis(1)..=PERIOD_MAX).contains(&period) => {
+                ("period", Some(period.as_millis() as u64))
+            }
+            UniqueScope::Period(period) => {
+                let given = format!("{} s", period.as_secs_f64());
+                return Err(Error::invalid_name("period of a unique key", &given, "1 ms to 366 days"));
+            }
         };
         Ok(RawUnique { key, scope, period_ms, conflict: self.conflict })
     }
@@ -117,5 +165,20 @@ mod tests {
         assert_ne!(one, fingerprint("greet", br#"{"b":[3,2],"a":1}"#));
         assert_ne!(one, fingerprint("greet_again", br#"{"a": 1, "b": [2, 3]}"#));
         assert_ne!(fingerprint("greet", b"\xff"), fingerprint("greet", b"\xfe"));
+    }
+
+    #[test]
+    fn words_that_do_not_fit_together_are_refused_with_what_would() {
+        let minute = Some(Duration::from_secs(60));
+        let scope_of = |scope, period| Unique::from_words(None, scope, period, None).map(|unique| unique.scope);
+        assert_eq!(scope_of(None, None).unwrap(), UniqueScope::Running);
+        assert_eq!(scope_of(Some("queued"), None).unwrap(), UniqueScope::Queued);
+        assert_eq!(scope_of(None, minute).unwrap(), UniqueScope::Period(Duration::from_secs(60)));
+        for (scope, period) in [(Some("period"), None), (Some("queued"), minute), (Some("always"), None), (None, Some(Duration::ZERO))] {
+            assert!(scope_of(scope, period).is_err(), "{scope:?} with {period:?} was accepted");
+        }
+        assert_eq!(Unique::from_words(None, None, None, Some("keep_last")).unwrap().conflict, Conflict::KeepLast);
+        assert!(Unique::from_words(None, None, None, Some("keep")).is_err());
+        assert!(Unique::from_words(Some(String::new()), None, None, None).is_err(), "an empty key was accepted");
     }
 }

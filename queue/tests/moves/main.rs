@@ -38,6 +38,7 @@ mod requeue;
 mod retry;
 mod snooze;
 mod suspects;
+mod take_over;
 mod transfers;
 mod unique;
 mod wait;
