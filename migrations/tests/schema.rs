@@ -5,7 +5,7 @@ use sqlx::PgPool;
 #[sqlx::test(migrations = false)]
 async fn every_migration_goes_up_down_and_up_again(pool: PgPool) {
     let all = celeriac_migrations::up(&pool).await.unwrap();
-    assert!(all.len() >= 9, "only {all:?} were applied");
+    assert!(all.len() >= 10, "only {all:?} were applied");
     assert!(celeriac_migrations::up(&pool).await.unwrap().is_empty(), "a second up applied something");
     celeriac_migrations::check(&pool).await.unwrap();
 
@@ -86,4 +86,55 @@ async fn an_occurrence_fires_once_and_its_confirmation_reaches_the_run(pool: PgP
     }
     let outcome: Option<String> = sqlx::query_scalar("select outcome from celeriac.schedule_runs").fetch_one(&pool).await.unwrap();
     assert_eq!(outcome.as_deref(), Some("finished"));
+}
+
+#[sqlx::test(migrations = false)]
+async fn whoever_might_enqueue_still_may_after_the_function_got_more_parameters_and_nobody_else(pool: PgPool) {
+    celeriac_migrations::up(&pool).await.unwrap();
+    // Roles belong to the whole server: a name of this test's own, as PostgreSQL writes it.
+    let mut role = format!("web_{}", pool.connect_options().get_database().unwrap()).to_lowercase();
+    role.truncate(63);
+    let run = async |sql: String| sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+    let above = celeriac_migrations::status(&pool).await.unwrap().iter().filter(|status| status.version >= 10).count();
+    celeriac_migrations::down(&pool, above).await.unwrap();
+    run(format!(
+        "create role {role}; revoke all on function celeriac.enqueue from public; grant execute on function celeriac.enqueue to {role}"
+    ))
+    .await;
+    for step in ["up", "down"] {
+        match step {
+            "up" => drop(celeriac_migrations::up(&pool).await.unwrap()),
+            _ => drop(celeriac_migrations::down(&pool, above).await.unwrap()),
+        }
+        let grantees: Vec<String> = sqlx::query_scalar(
+            "select coalesce(nullif(grantee::regrole::text, '-'), 'public') from pg_proc, aclexplode(proacl)
+             where oid = 'celeriac.enqueue'::regproc and grantee <> proowner",
+        )
+        .fetch_all(&pool)
+        .await
+        .unwrap();
+        assert_eq!(grantees, [role.as_str()], "after {step}");
+    }
+    run(format!("drop owned by {role}; drop role {role}")).await;
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn enqueue_refuses_keys_and_unique_scopes_that_the_queue_would_refuse(pool: PgPool) {
+    for (call, hint) in [
+        ("key => 'two words'", "tenant-42"),
+        ("units => 0", "1 to 1000000000"),
+        ("unique_scope => 'period'", "unique_period"),
+        ("unique_scope => 'queued', unique_period => '1 minute'", "unique_period"),
+        ("unique_scope => 'always'", "unique_period"),
+    ] {
+        let statement = format!("select celeriac.enqueue('greet', {call})");
+        let error = sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&pool).await.unwrap_err();
+        let database = error.into_database_error().unwrap();
+        let hinted = database.downcast_ref::<sqlx::postgres::PgDatabaseError>().hint().unwrap_or_default().to_owned();
+        assert!(hinted.contains(hint), "{call}: {database} / {hinted}");
+    }
+    for call in ["unique_key => ''", "unique_conflict => 'merge'", "unique_period => '0 s'", "unique_period => '400 days'"] {
+        let statement = format!("select celeriac.enqueue('greet', {call})");
+        assert!(sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&pool).await.is_err(), "{call} was accepted");
+    }
 }

@@ -4,7 +4,8 @@
 -- is known without unpacking; the second by the size as text, so that arguments that compress well do not fill the memory either.
 -- Moments are clamped to what fits into milliseconds, 'infinity' included (and `greatest` makes a moment of null, so null is kept apart); arguments above $3 bytes are not read at all.
 with taken as materialized (
-    select id, job, args, queue, priority, run_at, expires_at, request_id, created_at
+    select id, job, args, queue, priority, run_at, expires_at, request_id, created_at,
+           key, units, unique_key, unique_scope, unique_period, unique_conflict
     from celeriac.outbox
     where relayed_at is null and done_at is null
     order by created_at
@@ -21,7 +22,8 @@ with taken as materialized (
 select id as "id!", job as "job!", queue, priority, request_id, body_bytes as "body_bytes!",
        case when body_bytes <= $3 then body end as body,
        case when run_at is not null then (extract(epoch from least(greatest(run_at, 'epoch'), '9999-01-01Z')) * 1000)::bigint end as run_at_ms,
-       case when expires_at is not null then (extract(epoch from least(greatest(expires_at, 'epoch'), '9999-01-01Z')) * 1000)::bigint end as expires_at_ms
+       case when expires_at is not null then (extract(epoch from least(greatest(expires_at, 'epoch'), '9999-01-01Z')) * 1000)::bigint end as expires_at_ms,
+       key, units, unique_key, unique_scope, unique_conflict, (extract(epoch from unique_period) * 1000)::bigint as unique_period_ms
 from sized
 where text_before < $2
 order by created_at, id

@@ -11,6 +11,7 @@ mod crontab;
 mod explain;
 mod field;
 mod firing;
+mod give_way;
 mod heal;
 mod health;
 mod identity;

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! begin ─ take rows (locked, others skip them) ─ enqueue in Redis ─ mark them relayed ─ commit
-//!                                                       └ a row refused for its own fault: ended as dead, in the same transaction
+//!                                                       ├ a row refused for its own fault: ended as dead, in the same transaction
+//!                                                       └ a row whose unique key is taken: ended as duplicate, likewise
 //! ```
 //! Killed between enqueue and commit, the rows are unlocked unmarked, the next relay sends them again, and Redis knows their ids: once
 //! in effect. Any number of relays may run. No order is promised between rows.
@@ -14,11 +15,13 @@ use std::time::Duration;
 use anyhow::Context;
 use celeriac_queue::{
     Client, Connection, EnqueueOptions, Enqueued, Error, Inspector, JobId, Origin, Outcome, PAYLOAD_BYTES_MAX, Policy, QueueName, State,
+    Unique,
 };
 use sqlx::{PgPool, PgTransaction};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::give_way::GaveWay;
 use crate::identity::RedisIdentity;
 use crate::pace::Pace;
 use crate::{Catalogue, transaction};
@@ -50,6 +53,8 @@ pub struct RelayReport {
     pub relayed: usize,
     /// Rows whose job had ended in Redis before: they ended with it.
     pub ended_before: usize,
+    /// Rows that gave way to a job with their unique key.
+    pub duplicates: usize,
     /// Rows ended as dead: id and reason.
     pub refused: Vec<(String, String)>,
 }
@@ -74,6 +79,7 @@ struct Marks {
     relayed: Vec<(JobId, QueueName)>,
     /// Id, outcome, error.
     ended: Vec<(String, State, Option<String>)>,
+    gave_way: GaveWay,
 }
 
 impl Relay {
@@ -128,7 +134,8 @@ impl Relay {
         for (id, reason) in &report.refused {
             tracing::warn!(job.id = id, error = reason, "job {id} of the outbox was refused and is dead: {reason}");
         }
-        tracing::debug!(relayed = report.relayed, ended_before = report.ended_before, "outbox relayed");
+        let RelayReport { relayed, ended_before, duplicates, .. } = report;
+        tracing::debug!(relayed, ended_before, duplicates, "outbox relayed");
         Ok(report)
     }
 
@@ -147,21 +154,31 @@ impl Relay {
                 bytes: usize::try_from(row.body_bytes).unwrap_or(usize::MAX),
                 max: PAYLOAD_BYTES_MAX,
             });
-            match (JobId::parse(&row.id), queue, payload) {
-                (Ok(id), Ok(queue), Ok(payload)) => {
+            let unique = match row.unique_scope.as_deref() {
+                None => Ok(None),
+                scope => {
+                    let period = row.unique_period_ms.map(|ms| Duration::from_millis(ms.cast_unsigned()));
+                    Unique::from_words(row.unique_key, scope, period, row.unique_conflict.as_deref()).map(Some)
+                }
+            };
+            match (JobId::parse(&row.id), queue, payload, unique) {
+                (Ok(id), Ok(queue), Ok(payload), Ok(unique)) => {
                     let priority = row.priority.and_then(|priority| u8::try_from(priority).ok());
                     let options = EnqueueOptions {
                         id: Some(id.clone()),
                         priority: Some(priority.unwrap_or_else(|| self.catalogue.priority_of(&row.job))),
                         at: row.run_at_ms.map(i64::cast_unsigned),
                         expires_at: row.expires_at_ms.map(i64::cast_unsigned),
+                        key: row.key,
+                        units: row.units.map(i32::cast_unsigned),
+                        unique,
                         origin: Origin::Outbox,
                         request_id: row.request_id,
                         ..EnqueueOptions::default()
                     };
                     rows.entry(queue).or_default().push(Row { id, job: row.job, payload, options });
                 }
-                (Err(fault), ..) | (_, Err(fault), _) | (.., Err(fault)) => marks.refuse(row.id, &fault),
+                (Err(fault), ..) | (_, Err(fault), ..) | (_, _, Err(fault), _) | (.., Err(fault)) => marks.refuse(row.id, &fault),
             }
         }
         Ok((rows, marks))
@@ -172,13 +189,13 @@ impl Relay {
         // A new handle each pass: it announces the queue to Redis again, which may have been emptied since.
         let client = Client::new(self.connection.clone());
         match client.enqueue_many(&queue, rows.iter().map(Row::to_job).collect(), &Policy::default()).await {
-            Ok(answers) => return self.mark(queue, answers, marks).await,
+            Ok(answers) => return self.mark(&rows, answers, marks).await,
             Err(error @ Error::Redis(_)) => return Err(error).context("cannot enqueue in Redis"),
             Err(_) => {}
         }
         for row in rows {
             match client.enqueue_many(&queue, vec![row.to_job()], &Policy::default()).await {
-                Ok(answers) => self.mark(queue.clone(), answers, marks).await?,
+                Ok(answers) => self.mark(std::slice::from_ref(&row), answers, marks).await?,
                 Err(error @ Error::Redis(_)) => return Err(error).context("cannot enqueue in Redis"),
                 Err(fault) => marks.refuse(row.id.to_string(), &fault),
             }
@@ -186,14 +203,18 @@ impl Relay {
         Ok(())
     }
 
-    async fn mark(&self, queue: QueueName, answers: Vec<Enqueued>, marks: &mut Marks) -> anyhow::Result<()> {
-        for answer in answers {
+    async fn mark(&self, rows: &[Row], answers: Vec<Enqueued>, marks: &mut Marks) -> anyhow::Result<()> {
+        for (row, answer) in rows.iter().zip(answers) {
+            if answer.id != row.id {
+                marks.gave_way.add(row.id.clone(), answer);
+                continue;
+            }
             // Usually the row of a relay that was killed before its commit. But that id may also have ended in Redis before this row
             // was written; then no worker will ever confirm the row.
-            let ended = if answer.duplicate { self.outcome_of(&queue, &answer.id).await? } else { None };
+            let ended = if answer.duplicate { self.outcome_of(&answer.queue, &answer.id).await? } else { None };
             match ended {
                 Some(outcome) => marks.ended.push((answer.id.to_string(), outcome.state, outcome.reason)),
-                None => marks.relayed.push((answer.id, queue.clone())),
+                None => marks.relayed.push((answer.id, answer.queue)),
             }
         }
         Ok(())
@@ -242,7 +263,8 @@ async fn write(tx: &mut PgTransaction<'_>, marks: &Marks, redis: &str) -> sqlx::
         let errors: Vec<Option<String>> = marks.ended.iter().map(|(.., error)| error.clone()).collect();
         sqlx::query!("select celeriac.confirm($1, $2, $3)", &ids, &outcomes, &errors as &[Option<String>]).execute(&mut **tx).await?;
     }
+    marks.gave_way.write(tx).await?;
     let refused = marks.ended.iter().filter(|(_, state, _)| *state == State::Dead);
     let refused: Vec<_> = refused.map(|(id, _, reason)| (id.clone(), reason.clone().unwrap_or_default())).collect();
-    Ok(RelayReport { relayed: ids.len(), ended_before: marks.ended.len() - refused.len(), refused })
+    Ok(RelayReport { relayed: ids.len(), ended_before: marks.ended.len() - refused.len(), duplicates: marks.gave_way.len(), refused })
 }

@@ -5,14 +5,14 @@
 use std::fmt;
 use std::path::Path;
 
-use celeriac_queue::QueueName;
+use celeriac_queue::{EnqueueOptions, QueueName, Unique};
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
 use crate::Calendar;
 
 /// Every key, with an example.
-const KEYS: [(&str, &str); 11] = [
+const KEYS: [(&str, &str); 15] = [
     ("job", "job = \"expire_licenses\""),
     ("cron", "cron = \"0 3 * * *\""),
     ("every_seconds", "every_seconds = 300"),
@@ -24,7 +24,12 @@ const KEYS: [(&str, &str); 11] = [
     ("catch_up", "catch_up = \"once\""),
     ("overlap", "overlap = \"skip\""),
     ("expires_seconds", "expires_seconds = 3000"),
+    ("key", "key = \"tenant-42\""),
+    ("unique_key", "unique_key = \"nightly-report\""),
+    ("unique_scope", "unique_scope = \"queued\""),
+    ("unique_conflict", "unique_conflict = \"replace\""),
 ];
+const UNIQUE_SCOPES: [&str; 2] = ["running", "queued"];
 const OVERLAPS: [&str; 2] = ["allow", "skip"];
 
 /// A checked table of the file; a row to be.
@@ -42,6 +47,12 @@ pub struct FileSchedule {
     pub catch_up: String,
     pub overlap: String,
     pub expires_seconds: Option<i32>,
+    /// Whose work the jobs are.
+    pub key: Option<String>,
+    pub unique_key: Option<String>,
+    /// `None`: the jobs are not unique.
+    pub unique_scope: Option<String>,
+    pub unique_conflict: Option<String>,
 }
 
 /// Everything that is wrong with the file.
@@ -124,7 +135,12 @@ impl Reader<'_> {
             catch_up: self.word("catch_up", &["once", "skip", "all"]),
             overlap: self.word("overlap", &OVERLAPS),
             expires_seconds: self.integer("expires_seconds", 1, i32::MAX),
+            key: self.text("key"),
+            unique_key: self.text("unique_key"),
+            unique_scope: self.unique_scope(),
+            unique_conflict: self.text("unique_conflict"),
         };
+        self.check_sharing(&schedule);
         // A wrong type was told above; a second sentence about the missing value would mislead.
         let rhythm_given = ["cron", "every_seconds"].map(|key| self.table.contains_key(key));
         if rhythm_given == [schedule.cron.is_some(), schedule.every_seconds.is_some()]
@@ -169,6 +185,19 @@ impl Reader<'_> {
                 Json::Null
             }
         }
+    }
+
+    fn unique_scope(&mut self) -> Option<String> {
+        let meant = ["unique_key", "unique_scope", "unique_conflict"].iter().any(|key| self.table.contains_key(*key));
+        meant.then(|| self.word("unique_scope", &UNIQUE_SCOPES))
+    }
+
+    /// Key and unique key as the queue will read them.
+    fn check_sharing(&mut self, schedule: &FileSchedule) {
+        let unique = Unique::from_words(schedule.unique_key.clone(), None, None, schedule.unique_conflict.as_deref());
+        let options = EnqueueOptions { key: schedule.key.clone(), ..EnqueueOptions::default() };
+        let faults = [unique.err(), options.check().err()];
+        self.faults.extend(faults.into_iter().flatten().map(|fault| fault.to_string()));
     }
 
     fn text(&mut self, key: &'static str) -> Option<String> {
@@ -256,12 +285,18 @@ mod tests {
             catch_up = "skip"
             overlap = "skip"
             expires_seconds = 290
+            key = "tenant-1"
+            unique_key = "greeting"
+            unique_conflict = "replace"
         "#;
         let schedules = parse(text).unwrap();
         let full = &schedules[0];
         assert_eq!(full.args, serde_json::json!({"name": "Ada", "since": "2026-11-21", "deep": {"list": [1, 2.5, true]}}));
         assert_eq!((full.priority, full.every_seconds, full.enabled, full.expires_seconds), (Some(0), Some(300), false, Some(290)));
+        assert_eq!((full.key.as_deref(), full.unique_key.as_deref()), (Some("tenant-1"), Some("greeting")));
+        assert_eq!((full.unique_scope.as_deref(), full.unique_conflict.as_deref()), (Some("running"), Some("replace")));
         let plain = &schedules[1];
+        assert_eq!((&plain.key, &plain.unique_scope), (&None, &None));
         assert_eq!((plain.time_zone.as_str(), plain.catch_up.as_str(), plain.overlap.as_str()), ("UTC", "once", "allow"));
         assert_eq!((plain.enabled, &plain.args, plain.expires_seconds), (true, &serde_json::json!({}), None));
     }
@@ -285,6 +320,9 @@ mod tests {
             catch_up = "always"
             overlap = "forbid"
             expires_seconds = 0
+            key = "two words"
+            unique_scope = "period"
+            unique_conflict = "merge"
             evry_seconds = 5
             [zone]
             cron = "0 3 * * *"
@@ -304,6 +342,9 @@ mod tests {
             ("wrong", "once, skip, all"),
             ("wrong", "allow, skip"),
             ("wrong", "expires_seconds = 3000"),
+            ("wrong", "\"two words\" is not a key"),
+            ("wrong", "running, queued"),
+            ("wrong", "reject, replace or keep_last"),
             ("wrong", "\"evry_seconds\""),
             ("zone", "job is missing"),
             ("zone", "America/New_York"),
@@ -311,7 +352,7 @@ mod tests {
             let told = sentences.iter().any(|sentence| sentence.starts_with(&format!("{schedule}: ")) && sentence.contains(clue));
             assert!(told, "{schedule} / {clue} is missing in {sentences:#?}");
         }
-        assert_eq!(sentences.len(), 15, "{sentences:#?}");
+        assert_eq!(sentences.len(), 18, "{sentences:#?}");
     }
 
     #[test]

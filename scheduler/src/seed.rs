@@ -40,6 +40,10 @@ pub async fn seed(pool: &PgPool, schedules: &[FileSchedule]) -> anyhow::Result<S
             schedule.catch_up,
             schedule.overlap,
             schedule.expires_seconds,
+            schedule.key,
+            schedule.unique_key,
+            schedule.unique_scope,
+            schedule.unique_conflict,
         )
         .fetch_optional(&mut *tx)
         .await

@@ -8,3 +8,4 @@ mod prune;
 mod relay;
 mod seed;
 mod support;
+mod unique;
