@@ -64,7 +64,7 @@ pub(crate) enum OnStores {
     Dead(dead::Dead),
     /// Queues in numbers: counts, moves, and what each takes of Redis' memory.
     Stats(stats::StatsCommand),
-    /// List, pause and resume queues.
+    /// List, pause, resume and limit queues; the keys that share one.
     #[command(subcommand)]
     Queue(queue::QueueCommand),
     /// List, run, enable and disable schedules; their history.

@@ -82,7 +82,7 @@ impl Error {
             Self::NoSuchPage => (
                 StatusCode::NOT_FOUND,
                 "not_found",
-                Some("there are /, /health/, /metrics, /api/v1/jobs, /api/v1/stats and /api/v1/queues/{queue}/dead"),
+                Some("there are /, /health/, /metrics, /api/v1/jobs, /api/v1/stats and /api/v1/queues/{queue}/dead, /limits and /keys"),
             ),
             Self::WrongMethod => {
                 (StatusCode::METHOD_NOT_ALLOWED, "wrong_method", Some("each address and its methods stand in docs/web-apps.md"))

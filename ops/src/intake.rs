@@ -1,6 +1,9 @@
 //! The one way in for a job from outside: checked, then given to Redis or, durably, written to the outbox.
 
-use celeriac_queue::{BatchEnqueued, BatchId, Client, EnqueueOptions, JobId, Origin, PAYLOAD_BYTES_MAX, Policy, QueueName, State, When};
+use celeriac_queue::{
+    BatchEnqueued, BatchId, Client, Conflict, EnqueueOptions, Enqueued, JobId, Origin, PAYLOAD_BYTES_MAX, Policy, QueueName, State, Unique,
+    UniqueScope, When,
+};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -20,6 +23,10 @@ pub(crate) struct NewJob {
     pub(crate) run_at: Option<DateTime<Utc>>,
     pub(crate) id: Option<JobId>,
     pub(crate) expires_at: Option<DateTime<Utc>>,
+    /// Whose work it is.
+    pub(crate) key: Option<String>,
+    pub(crate) units: Option<u32>,
+    pub(crate) unique: Option<Unique>,
     pub(crate) origin: Origin,
     pub(crate) request_id: Option<String>,
 }
@@ -39,8 +46,11 @@ pub(crate) struct Accepted {
     pub(crate) id: JobId,
     pub(crate) queue: QueueName,
     pub(crate) state: State,
-    /// True: that id was known, nothing was added.
+    /// True: that id was known, or the job of this id has the unique key; nothing was added. Of a job in the outbox only the first is known
+    /// yet: its unique key is looked at when it comes to Redis.
     pub(crate) duplicate: bool,
+    /// True: the duplicate still waited and has taken over these arguments.
+    pub(crate) replaced: bool,
     pub(crate) safety: Safety,
 }
 
@@ -78,9 +88,29 @@ pub(crate) async fn accept(stores: &Stores, new: NewJob, durable: bool) -> Resul
     if new.priority.is_some_and(|priority| priority > 9) {
         return Err(Refused::Invalid("the priority must be 0 (first) to 9 (last)".into()));
     }
+    let options = new.options();
+    options.check().map_err(|error| Refused::Invalid(error.to_string()))?;
     match durable {
         true => into_outbox(&stores.postgres().await?, new).await,
-        false => into_redis(&stores.client().await?, new).await,
+        false => into_redis(&stores.client().await?, new, options).await,
+    }
+}
+
+impl NewJob {
+    fn options(&self) -> EnqueueOptions {
+        EnqueueOptions {
+            id: self.id.clone(),
+            queue: self.queue.clone(),
+            priority: self.priority,
+            at: self.run_at.map(millis),
+            expires_at: self.expires_at.map(millis),
+            key: self.key.clone(),
+            units: self.units,
+            unique: self.unique.clone(),
+            origin: self.origin,
+            request_id: self.request_id.clone(),
+            ..EnqueueOptions::default()
+        }
     }
 }
 
@@ -95,6 +125,7 @@ pub(crate) struct BatchJob {
     pub(crate) delay_seconds: Option<f64>,
     pub(crate) expires_at: Option<DateTime<Utc>>,
     pub(crate) key: Option<String>,
+    pub(crate) units: Option<u32>,
 }
 
 /// Accepts a batch, into Redis. The same id again with as many jobs is a duplicate, or completes a call that was cut short.
@@ -141,6 +172,7 @@ impl BatchJob {
             delay,
             expires_at: self.expires_at.map(millis),
             key: self.key,
+            units: self.units,
             origin: Origin::Http,
             request_id: Some(request_id.to_owned()),
             ..EnqueueOptions::default()
@@ -168,34 +200,27 @@ fn policy_of(job: &str) -> Policy {
     celeriac_jobs::catalog().into_iter().find(|known| known.name == job).map(|known| known.policy).unwrap_or_default()
 }
 
-async fn into_redis(client: &Client, new: NewJob) -> Result<Accepted, Refused> {
-    let options = EnqueueOptions {
-        id: new.id,
-        queue: new.queue,
-        priority: new.priority,
-        at: new.run_at.map(millis),
-        expires_at: new.expires_at.map(millis),
-        origin: new.origin,
-        request_id: new.request_id,
-        ..EnqueueOptions::default()
-    };
+async fn into_redis(client: &Client, new: NewJob, options: EnqueueOptions) -> Result<Accepted, Refused> {
     let payload = new.args.get().as_bytes().to_vec();
     let enqueued = client.enqueue_raw(&new.job, payload, &policy_of(&new.job), options).await.map_err(refused_by_queue)?;
-    if enqueued.duplicate {
+    // Of a unique key that is taken, the job that has it may well be another.
+    if enqueued.duplicate && new.id.as_ref() == Some(&enqueued.id) {
         let inspector = celeriac_queue::Inspector::new(client.connection().clone());
         let known = jobs::find(&inspector, &enqueued.id, Some(&enqueued.queue)).await.map_err(anyhow::Error::from)?;
         if let Some(other) = known.and_then(|known| known.job).filter(|name| *name != new.job) {
             return Err(Refused::Conflict { id: enqueued.id, other });
         }
     }
-    Ok(Accepted { id: enqueued.id, queue: enqueued.queue, state: enqueued.state, duplicate: enqueued.duplicate, safety: Safety::Redis })
+    let Enqueued { id, queue, state, duplicate, replaced } = enqueued;
+    Ok(Accepted { id, queue, state, duplicate, replaced, safety: Safety::Redis })
 }
 
 async fn into_outbox(pool: &PgPool, new: NewJob) -> Result<Accepted, Refused> {
     let queue = new.queue.clone().unwrap_or_else(|| policy_of(&new.job).queue);
     let mut transaction = pool.begin().await.map_err(refused)?;
     let id = sqlx::query_scalar!(
-        r#"select celeriac.enqueue($1, $2::text::jsonb, $3, $4::int, $5, $6, $7, $8, $9) as "id!""#,
+        r#"select celeriac.enqueue($1, $2::text::jsonb, $3, $4::int, $5, $6, $7, $8, $9, key => $10, units => $11::int, unique_key => $12,
+               unique_scope => $13, unique_period => make_interval(secs => $14::float8), unique_conflict => $15) as "id!""#,
         new.job,
         new.args.get(),
         new.queue.as_ref().map(QueueName::as_str),
@@ -204,7 +229,14 @@ async fn into_outbox(pool: &PgPool, new: NewJob) -> Result<Accepted, Refused> {
         new.id.as_ref().map(JobId::as_str),
         new.expires_at,
         origin_name(new.origin),
-        new.request_id
+        new.request_id,
+        new.key,
+        // At most a billion, as was checked.
+        new.units.map(u32::cast_signed),
+        new.unique.as_ref().and_then(|unique| unique.key.as_deref()),
+        new.unique.as_ref().map(|unique| scope_name(unique.scope)),
+        new.unique.as_ref().and_then(|unique| period_seconds(unique.scope)),
+        new.unique.as_ref().map(|unique| conflict_name(unique.conflict))
     )
     .fetch_one(&mut *transaction)
     .await
@@ -226,7 +258,7 @@ async fn into_outbox(pool: &PgPool, new: NewJob) -> Result<Accepted, Refused> {
     }
     transaction.commit().await.map_err(refused)?;
     let state = if row.later { State::Scheduled } else { State::Ready };
-    Ok(Accepted { id, queue, state, duplicate: !row.ours, safety: Safety::Outbox })
+    Ok(Accepted { id, queue, state, duplicate: !row.ours, replaced: false, safety: Safety::Outbox })
 }
 
 /// What PostgreSQL says of bad data (class 22, or a check) is the caller's to mend; the rest is the store's.
@@ -244,6 +276,29 @@ fn origin_name(origin: Origin) -> &'static str {
         Origin::Cli => "cli",
         Origin::Http => "http",
         Origin::Rust | Origin::Outbox => "sql",
+    }
+}
+
+fn scope_name(scope: UniqueScope) -> &'static str {
+    match scope {
+        UniqueScope::Queued => "queued",
+        UniqueScope::Running => "running",
+        UniqueScope::Period(_) => "period",
+    }
+}
+
+fn period_seconds(scope: UniqueScope) -> Option<f64> {
+    match scope {
+        UniqueScope::Queued | UniqueScope::Running => None,
+        UniqueScope::Period(period) => Some(period.as_secs_f64()),
+    }
+}
+
+fn conflict_name(conflict: Conflict) -> &'static str {
+    match conflict {
+        Conflict::Reject => "reject",
+        Conflict::Replace => "replace",
+        Conflict::KeepLast => "keep_last",
     }
 }
 

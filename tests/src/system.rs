@@ -143,6 +143,15 @@ impl System {
         Process::start(&program(name), arguments, &self.environment, self.folder.path(), &label)
     }
 
+    /// Starts the running test program anew, as a process of its own that runs nothing but that ignored test.
+    pub fn this_test(&mut self, name: &str) -> Process {
+        self.started += 1;
+        let label = format!("test-process-{}", self.started);
+        let program = std::env::current_exe().expect("a test knows its own path");
+        let arguments = ["--exact", name, "--ignored", "--nocapture"];
+        Process::start(&program, &arguments, &self.environment, self.folder.path(), &label)
+    }
+
     /// A port that was free a moment ago.
     pub fn free_port(&self) -> u16 {
         std::net::TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a free port").port()

@@ -66,7 +66,7 @@ pub(crate) async fn requeue(stores: &Stores, actor: &Actor, action: &str, id: &J
     let mut transaction = stores.postgres().await?.begin().await.context("PostgreSQL does not answer")?;
     // Reopened first and committed last: a worker that ends the job at once waits for our row lock to confirm it.
     sqlx::query!(
-        "update celeriac.outbox set done_at = null, outcome = null, error = null where id = $1 and done_at is not null",
+        "update celeriac.outbox set done_at = null, outcome = null, error = null, duplicate_of = null where id = $1 and done_at is not null",
         id.as_str()
     )
     .execute(&mut *transaction)

@@ -1,6 +1,6 @@
-//! Pause and resume a queue.
+//! Pause, resume and limit a queue.
 
-use celeriac_queue::{Pause, QueueName};
+use celeriac_queue::{Limits, Pause, QueueName};
 use chrono::Utc;
 use serde::Serialize;
 use serde_json::json;
@@ -16,6 +16,15 @@ pub(crate) struct PauseReport {
     /// False: it was so before, nothing was changed.
     pub(crate) changed: bool,
     pub(crate) paused: Option<PauseRow>,
+    #[serde(skip)]
+    pub(crate) note: Option<String>,
+}
+
+/// The limits of a queue, after a change where there was one.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct LimitsReport {
+    pub(crate) queue: QueueName,
+    pub(crate) limits: Limits,
     #[serde(skip)]
     pub(crate) note: Option<String>,
 }
@@ -44,4 +53,14 @@ pub(crate) async fn resume(stores: &Stores, actor: &Actor, queue: &QueueName) ->
         false => None,
     };
     Ok(PauseReport { queue: queue.clone(), changed, paused: None, note })
+}
+
+/// Replaces a queue's limits; empty ones lift them.
+///
+/// # Errors
+/// When they would let nothing pass, or Redis does not answer.
+pub(crate) async fn set_limits(stores: &Stores, actor: &Actor, queue: &QueueName, limits: Limits) -> anyhow::Result<LimitsReport> {
+    stores.client().await?.set_limits(queue, &limits).await?;
+    let note = audit::record_after(stores, actor, "limit", queue.as_str(), json!(limits)).await;
+    Ok(LimitsReport { queue: queue.clone(), limits, note })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use celeriac_queue::{Error, JobId, Origin, Outcome, QueueName, State};
+use celeriac_queue::{Error, JobId, Origin, Outcome, QueueName, State, Unique};
 use chrono::{DateTime, Utc};
 use clap::Args;
 use serde::Serialize;
@@ -43,6 +43,21 @@ pub(crate) struct Enqueue {
     /// Dropped unrun when not started within this time.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     expires: Option<Duration>,
+    /// Whose work it is (a tenant, an account): keys share a queue fairly, and limits hold for each.
+    #[arg(long)]
+    key: Option<String>,
+    /// What it costs of a rate limit and of its key's share; unset: 1.
+    #[arg(long)]
+    units: Option<u32>,
+    /// Not beside another job with this unique key; without a value: not beside the same job with the same arguments.
+    #[arg(long, value_name = "KEY", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    unique: Option<String>,
+    /// How long the unique key is taken: queued (until it first begins), running (until its end) or a time, as in 10m; unset: running.
+    #[arg(long, value_name = "SCOPE")]
+    unique_for: Option<String>,
+    /// Where the unique key is taken: reject this job, replace the waiting job's arguments, or keep-last (its moment too).
+    #[arg(long, value_parser = ["reject", "replace", "keep-last"])]
+    on_conflict: Option<String>,
     /// Through the outbox in PostgreSQL: survives the loss of Redis.
     #[arg(long)]
     durable: bool,
@@ -76,6 +91,8 @@ impl Enqueue {
     pub(crate) async fn run(self, stores: &Stores) -> anyhow::Result<Reply> {
         let remark = stranger(&self.job);
         let now = Utc::now();
+        let unique = self.unique()?;
+        let chosen_id = self.id.clone();
         let new = NewJob {
             args: read_args(&self.args)?,
             job: self.job,
@@ -84,11 +101,14 @@ impl Enqueue {
             run_at: self.at.or_else(|| self.delay.map(|delay| now + delay)),
             id: self.id,
             expires_at: self.expires.map(|expires| now + expires),
+            key: self.key,
+            units: self.units,
+            unique,
             origin: Origin::Cli,
             request_id: None,
         };
         let accepted = intake::accept(stores, new, self.durable).await?;
-        let mut reply_line = sentence(&accepted);
+        let mut reply_line = sentence(&accepted, chosen_id.as_ref());
         let end = match (self.wait, accepted.safety) {
             (false, _) => None,
             (true, Safety::Redis) => Some(end_in_redis(stores, &accepted, self.timeout).await?),
@@ -100,6 +120,23 @@ impl Enqueue {
             reply_line.push_str(&end.sentence());
         }
         Ok(Reply::of(&Answer { accepted, end }).line(reply_line).note(remark).failed_if(unfinished))
+    }
+
+    /// # Errors
+    /// When a word of it cannot be used.
+    fn unique(&self) -> anyhow::Result<Option<Unique>> {
+        if self.unique.is_none() && self.unique_for.is_none() && self.on_conflict.is_none() {
+            return Ok(None);
+        }
+        let key = self.unique.clone().filter(|key| !key.is_empty());
+        let (scope, period) = match self.unique_for.as_deref() {
+            Some(time) if time.starts_with(|first: char| first.is_ascii_digit()) => {
+                (None, Some(parse_duration(time).map_err(anyhow::Error::msg)?))
+            }
+            scope => (scope, None),
+        };
+        let conflict = self.on_conflict.as_deref().map(|conflict| conflict.replace('-', "_"));
+        Ok(Some(Unique::from_words(key, scope, period, conflict.as_deref())?))
     }
 }
 
@@ -132,9 +169,11 @@ fn read_args(given: &str) -> anyhow::Result<Box<RawValue>> {
     }
 }
 
-fn sentence(accepted: &Accepted) -> String {
+fn sentence(accepted: &Accepted, chosen_id: Option<&JobId>) -> String {
     let Accepted { id, queue, .. } = accepted;
     match (accepted.duplicate, accepted.safety, accepted.state) {
+        (true, ..) if accepted.replaced => format!("Job {id} has the unique key and still waits: it has taken over these arguments."),
+        (true, ..) if chosen_id != Some(id) => format!("Job {id} has the unique key; nothing was enqueued."),
         (true, _, _) => format!("Job {id} is known already; nothing was enqueued."),
         (false, Safety::Outbox, _) => format!("Job {id} is committed to the outbox for queue {queue}."),
         (false, Safety::Redis, State::Scheduled) => format!("Job {id} is scheduled in queue {queue}."),
@@ -167,6 +206,9 @@ async fn end_in_outbox(stores: &Stores, accepted: &Accepted, longest: Duration) 
 
 impl End {
     fn sentence(&self) -> String {
+        if let ("duplicate", Some(reason)) = (self.state.as_str(), &self.reason) {
+            return format!("It was not enqueued, as its unique key is taken: {reason}");
+        }
         let took = self.duration_ms.map_or_else(String::new, |ms| format!(" after {}", human::took(ms)));
         let why = self.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
         let output = self.output.as_ref().filter(|output| !output.is_null()).map_or_else(String::new, |output| format!("\n{output:#}"));

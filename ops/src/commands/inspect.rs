@@ -57,14 +57,16 @@ impl Which {
         if rows.len() == self.limit {
             reply = reply.line(format!("Shown are the first {}; see more with --limit.", self.limit));
         }
-        Ok(with_pauses(reply, &queues::all(&inspector, self.queue.as_ref()).await?))
+        Ok(with_remarks(reply, &queues::all(&inspector, self.queue.as_ref()).await?))
     }
 }
 
-/// A paused queue is said wherever somebody may wonder why nothing moves.
-fn with_pauses(mut reply: Reply, queues: &[QueueRow]) -> Reply {
-    for sentence in queues.iter().filter_map(QueueRow::pause_sentence) {
-        reply = reply.line(sentence);
+/// A pause, limits and suspects are said wherever somebody may wonder why nothing moves.
+pub(super) fn with_remarks(mut reply: Reply, queues: &[QueueRow]) -> Reply {
+    for row in queues {
+        for sentence in [row.pause_sentence(), row.limits_sentence(), row.suspects_sentence()].into_iter().flatten() {
+            reply = reply.line(sentence);
+        }
     }
     reply
 }
@@ -123,7 +125,7 @@ async fn stats(stores: &Stores) -> anyhow::Result<Reply> {
     let slots: usize = workers.iter().map(|worker| worker.concurrency).sum();
     let json = json!({ "queues": rows, "workers": workers.len(), "slots": slots, "in_flight": in_flight });
     let line = format!("{}, {in_flight} of {slots} slots in use.", crate::human::plural(workers.len() as u64, "worker", "workers"));
-    Ok(with_pauses(Reply::of(&json).table(queue_table(&rows)).line(line), &rows))
+    Ok(with_remarks(Reply::of(&json).table(queue_table(&rows)).line(line), &rows))
 }
 
 /// Counts of queues; `celeriac queue list` shows the same.
@@ -142,10 +144,19 @@ pub(super) fn queue_table(rows: &[QueueRow]) -> Table {
             moves("finished").into(),
             Cell::alarming(moves("retried"), Tone::Warning),
             Cell::alarming(moves("recovered"), Tone::Warning),
-            if row.paused.is_some() { Cell::toned("paused", Tone::Bad) } else { Cell::toned("open", Tone::Good) },
+            state(row),
         ]);
     }
     table
+}
+
+fn state(row: &QueueRow) -> Cell {
+    let tone = match (&row.paused, &row.held_back) {
+        (Some(_), _) => Tone::Bad,
+        (None, Some(_)) => Tone::Warning,
+        (None, None) => Tone::Good,
+    };
+    Cell::toned(row.state(), tone)
 }
 
 async fn list_workers(stores: &Stores) -> anyhow::Result<Reply> {

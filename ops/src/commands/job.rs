@@ -11,7 +11,7 @@ use crate::lookup::{self, Found};
 use crate::out::announce;
 use crate::reply::{Cell, Reply, Table};
 use crate::stores::Stores;
-use crate::views::jobs::JobRow;
+use crate::views::jobs::{JobRow, unique_text};
 use crate::views::outbox::OutboxRow;
 
 #[derive(Debug, Subcommand)]
@@ -144,6 +144,10 @@ fn queue_pairs(row: &JobRow, pairs: &mut Vec<(&'static str, String)>) {
     add("queue", Some(row.queue.to_string()));
     add("priority", Some(row.priority.to_string()));
     add("batch", row.batch.as_ref().zip(row.batch_home.as_ref()).map(|(batch, home)| format!("{batch} (of queue {home})")));
+    add("key", row.key.clone());
+    add("units", (row.units != 1).then(|| row.units.to_string()));
+    add("unique", row.unique.as_ref().map(unique_text));
+    add("suspect", row.suspect.then(|| "a worker died while running it: it is run alone".to_owned()));
     add("enqueued", row.enqueued_at.map(when));
     add("due", row.due_at.map(when));
     add("lease until", row.lease_until.map(when));
@@ -167,10 +171,13 @@ fn outbox_pairs(row: &OutboxRow, alone: bool, pairs: &mut Vec<(&'static str, Str
     if alone {
         add("job", Some(row.job.clone()));
         add("queue", row.queue.clone());
+        add("key", row.key.clone());
+        add("unique key", row.unique_key.clone());
         add("reason", row.error.clone());
     }
     add("outbox", Some(format!("written {} by {}", clock(row.created_at), row.origin)));
     match (row.relayed_at, row.done_at) {
+        (None, _) if row.duplicate_of.is_some() => add("relayed", Some("no: another job had its unique key".into())),
         (None, None) => add("relayed", Some("not yet: is a scheduler running?".into())),
         (relayed, _) => add("relayed", relayed.map(clock)),
     }

@@ -12,6 +12,7 @@ pub(crate) mod health;
 pub(crate) mod inspect;
 pub(crate) mod job;
 pub(crate) mod key;
+pub(crate) mod limit;
 pub(crate) mod migrate;
 pub(crate) mod queue;
 pub(crate) mod recover;

@@ -1,14 +1,16 @@
-//! `celeriac queue`: list, pause, resume.
+//! `celeriac queue`: list, pause, resume, limit, and the keys that share one.
 
 use celeriac_queue::QueueName;
 use clap::Subcommand;
 
-use super::inspect::queue_table;
+use super::inspect::{queue_table, with_remarks};
+use super::limit::Limit;
 use crate::actions::queues;
 use crate::audit::Actor;
-use crate::reply::Reply;
+use crate::reply::{Cell, Reply, Table, Tone};
 use crate::stores::Stores;
-use crate::views::queues::{QueueRow, all};
+use crate::views::keys;
+use crate::views::queues::all;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum QueueCommand {
@@ -23,6 +25,15 @@ pub(crate) enum QueueCommand {
     },
     /// Hand out a queue's work again.
     Resume { queue: QueueName },
+    /// Show a queue's limits, or change those that are named.
+    Limit(Box<Limit>),
+    /// The keys (tenants) that share a queue, those with the most jobs first.
+    Keys {
+        queue: QueueName,
+        /// Show at most so many.
+        #[arg(long, default_value_t = 50)]
+        limit: usize,
+    },
 }
 
 impl QueueCommand {
@@ -31,15 +42,30 @@ impl QueueCommand {
             Self::List => list(stores).await,
             Self::Pause { queue, reason } => pause(stores, actor, &queue, &reason).await,
             Self::Resume { queue } => resume(stores, actor, &queue).await,
+            Self::Limit(limit) => limit.run(stores, actor).await,
+            Self::Keys { queue, limit } => keys(stores, &queue, limit).await,
         }
     }
 }
 
 async fn list(stores: &Stores) -> anyhow::Result<Reply> {
     let rows = all(&stores.inspector().await?, None).await?;
-    let mut reply = Reply::of(&rows).table(queue_table(&rows));
-    for sentence in rows.iter().filter_map(QueueRow::pause_sentence) {
-        reply = reply.line(sentence);
+    Ok(with_remarks(Reply::of(&rows).table(queue_table(&rows)), &rows))
+}
+
+async fn keys(stores: &Stores, queue: &QueueName, limit: usize) -> anyhow::Result<Reply> {
+    let rows = keys::all(&stores.inspector().await?, queue, limit).await?;
+    let mut table = Table::new(&["KEY", "READY", "RUNNING", "WEIGHT", "STATE"], "No job with a key waits or runs in this queue.");
+    for row in &rows {
+        let state = match row.hold_text() {
+            Some(text) => Cell::toned(text, Tone::Warning),
+            None => Cell::toned("open", Tone::Good),
+        };
+        table.push(vec![(&row.key).into(), row.ready.into(), row.running.into(), row.weight.into(), state]);
+    }
+    let mut reply = Reply::of(&rows).table(table);
+    if rows.len() == limit {
+        reply = reply.line(format!("Shown are the {limit} with the most jobs; see more with --limit."));
     }
     Ok(reply)
 }

@@ -1,10 +1,12 @@
 //! `POST /api/v1/jobs` and `GET /api/v1/jobs/{id}`: for web apps in any language, and for services that trigger jobs.
 
+use std::time::Duration as Period;
+
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use celeriac_queue::{JobId, Origin, QueueName};
+use celeriac_queue::{JobId, Origin, QueueName, Unique};
 use chrono::{DateTime, Duration, Utc};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -28,9 +30,24 @@ pub(super) struct Request {
     delay_seconds: Option<f64>,
     id: Option<JobId>,
     expires_at: Option<DateTime<Utc>>,
+    key: Option<String>,
+    units: Option<u32>,
+    unique: Option<UniqueRequest>,
     /// Through the outbox; the default, as the caller cannot see how Redis is kept.
     #[serde(default = "yes")]
     durable: bool,
+}
+
+/// `{}` makes a job unique by its name and arguments, while it waits or runs.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct UniqueRequest {
+    key: Option<String>,
+    /// queued, running or period.
+    scope: Option<String>,
+    period_seconds: Option<f64>,
+    /// reject, replace or keep_last.
+    conflict: Option<String>,
 }
 
 fn yes() -> bool {
@@ -52,6 +69,7 @@ pub(super) async fn enqueue(
     let Json(request) = body?;
     let run_at = request.due(Utc::now())?;
     let durable = request.durable;
+    let unique = request.unique.map(UniqueRequest::read).transpose()?;
     let new = NewJob {
         job: request.job,
         args: request.args.unwrap_or_else(|| RawValue::from_string("{}".into()).expect("it is JSON")),
@@ -60,6 +78,9 @@ pub(super) async fn enqueue(
         run_at,
         id: request.id,
         expires_at: request.expires_at,
+        key: request.key,
+        units: request.units,
+        unique,
         origin: Origin::Http,
         request_id: Some(request_id),
     };
@@ -79,6 +100,14 @@ pub(super) async fn show(
     let parsed = JobId::parse(&id).map_err(|_| Error::NoSuchJob(id.clone()))?;
     let (found, _) = lookup::find(&shared.stores, &parsed, place.queue.as_ref()).await.map_err(Error::Unavailable)?;
     found.map(Json).ok_or(Error::NoSuchJob(id))
+}
+
+impl UniqueRequest {
+    fn read(self) -> Result<Unique, Error> {
+        let period = self.period_seconds.map(|seconds| Period::try_from_secs_f64(seconds).unwrap_or(Period::ZERO));
+        Unique::from_words(self.key, self.scope.as_deref(), period, self.conflict.as_deref())
+            .map_err(|error| Error::Invalid(error.to_string()))
+    }
 }
 
 impl Request {

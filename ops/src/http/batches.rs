@@ -37,6 +37,7 @@ struct Job {
     delay_seconds: Option<f64>,
     expires_at: Option<DateTime<Utc>>,
     key: Option<String>,
+    units: Option<u32>,
 }
 
 impl From<Job> for BatchJob {
@@ -49,6 +50,7 @@ impl From<Job> for BatchJob {
             delay_seconds: job.delay_seconds,
             expires_at: job.expires_at,
             key: job.key,
+            units: job.units,
         }
     }
 }

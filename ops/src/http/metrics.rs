@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use celeriac_process::in_words;
-use celeriac_queue::{Inspector, QueueMemory, QueueName, StoreMemory};
+use celeriac_queue::{Inspector, Limits, QueueMemory, QueueName, Rate, StoreMemory};
 use chrono::{DateTime, Utc};
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -135,6 +135,13 @@ fn describe() {
     describe_gauge!("celeriac_queue_open_batches", "Batches at home in the queue that have not ended");
     describe_gauge!("celeriac_queue_transfers", "Ends of jobs of which a batch or the next link of a chain is still to hear");
     describe_gauge!("celeriac_queue_oldest_transfer_seconds", Unit::Seconds, "Age of the oldest of them; 0 when there is none");
+    describe_gauge!("celeriac_queue_held_back", "1 when a limit of the queue as a whole keeps ready jobs waiting");
+    describe_gauge!("celeriac_queue_keys_held_back", "Keys of a queue with jobs ready that are at a limit of theirs");
+    describe_gauge!("celeriac_queue_suspects", "Ready jobs that are to be run alone, as their worker died while it ran them");
+    describe_gauge!("celeriac_queue_limit_concurrency", "Jobs of a queue that may run at once; absent without that limit");
+    describe_gauge!("celeriac_queue_limit_units_per_second", "Units of a queue that may begin in a second; absent without that limit");
+    describe_gauge!("celeriac_queue_limit_key_concurrency", "Jobs of one key that may run at once; absent without that limit");
+    describe_gauge!("celeriac_queue_limit_key_units_per_second", "Units of one key that may begin in a second; absent without that limit");
     describe_gauge!("celeriac_workers", "Workers alive");
     describe_gauge!("celeriac_workers_in_trouble", "Workers alive that report a trouble");
     describe_gauge!("celeriac_worker_slots", "Jobs that all workers together can run at once");
@@ -149,6 +156,7 @@ fn describe() {
         Unit::Seconds,
         "Age of the oldest row not yet in Redis; 0 when there is none"
     );
+    describe_gauge!("celeriac_outbox_duplicates", "Outbox rows of the last 24 hours that gave way to a job with their unique key");
     describe_gauge!("celeriac_schedule_enabled", "1 when the schedule fires");
     describe_gauge!(
         "celeriac_schedule_overdue_seconds",
@@ -179,7 +187,30 @@ fn record_queue(row: &QueueRow) {
     gauge!("celeriac_queue_open_batches", "queue" => queue.clone()).set(row.open_batches as f64);
     gauge!("celeriac_queue_transfers", "queue" => queue.clone()).set(row.transfers as f64);
     gauge!("celeriac_queue_oldest_transfer_seconds", "queue" => queue.clone()).set(row.oldest_transfer_seconds.unwrap_or(0.0));
-    gauge!("celeriac_queue_paused", "queue" => queue).set(f64::from(u8::from(row.paused.is_some())));
+    gauge!("celeriac_queue_paused", "queue" => queue.clone()).set(f64::from(u8::from(row.paused.is_some())));
+    gauge!("celeriac_queue_suspects", "queue" => queue).set(row.suspects as f64);
+    record_limits(row);
+}
+
+/// Keys are only counted: a label for each would be as many series as there are tenants.
+fn record_limits(row: &QueueRow) {
+    if row.limits == Limits::default() {
+        return;
+    }
+    let queue = row.queue.to_string();
+    gauge!("celeriac_queue_held_back", "queue" => queue.clone()).set(f64::from(u8::from(row.held_back.is_some())));
+    gauge!("celeriac_queue_keys_held_back", "queue" => queue.clone()).set(row.keys_held_back as f64);
+    let per_second = |rate: Rate| rate.units() / rate.per().as_secs_f64();
+    for (name, limit) in [
+        ("celeriac_queue_limit_concurrency", row.limits.concurrency.map(f64::from)),
+        ("celeriac_queue_limit_units_per_second", row.limits.rate.map(per_second)),
+        ("celeriac_queue_limit_key_concurrency", row.limits.key_concurrency.map(f64::from)),
+        ("celeriac_queue_limit_key_units_per_second", row.limits.key_rate.map(per_second)),
+    ] {
+        if let Some(limit) = limit {
+            gauge!(name, "queue" => queue.clone()).set(limit);
+        }
+    }
 }
 
 fn record_memory(memory: &Memory) {
@@ -214,6 +245,7 @@ fn record_truth(truth: &Truth, now: DateTime<Utc>) {
     gauge!("celeriac_outbox_rows", "stage" => "unrelayed").set(truth.outbox.unrelayed as f64);
     gauge!("celeriac_outbox_rows", "stage" => "unconfirmed").set(truth.outbox.unconfirmed as f64);
     gauge!("celeriac_outbox_oldest_unrelayed_seconds").set(truth.outbox.oldest_unrelayed_seconds.unwrap_or(0.0));
+    gauge!("celeriac_outbox_duplicates").set(truth.outbox.duplicates as f64);
     for row in &truth.schedules {
         record_schedule(row, now);
     }

@@ -10,6 +10,7 @@ mod gate;
 mod log;
 mod metrics;
 mod probes;
+mod queues;
 mod request_id;
 mod stats;
 
@@ -90,6 +91,8 @@ fn router_until(stores: Stores, address: SocketAddr, closing: Stop) -> anyhow::R
         .route("/api/v1/queues/{queue}/dead/replay", post(dead::replay))
         .route("/api/v1/batches", post(batches::create))
         .route("/api/v1/batches/{home}/{id}", get(batches::show))
+        .route("/api/v1/queues/{queue}/limits", get(queues::limits).put(queues::put).delete(queues::clear))
+        .route("/api/v1/queues/{queue}/keys", get(queues::keys))
         .method_not_allowed_fallback(async || Error::WrongMethod)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
     let console = Router::new()

@@ -1,6 +1,6 @@
 //! Jobs in Redis, one row each. Payloads are not shown: they may hold personal data.
 
-use celeriac_queue::{BatchId, Fingerprint, Inspector, JobId, JobView, QueueName, State};
+use celeriac_queue::{BatchId, Fingerprint, Inspector, JobId, JobView, QueueName, State, UniqueView};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,12 @@ pub(crate) struct JobRow {
     pub(crate) batch: Option<BatchId>,
     /// The home queue of that batch.
     pub(crate) batch_home: Option<QueueName>,
+    /// Whose work it is.
+    pub(crate) key: Option<String>,
+    pub(crate) units: u32,
+    pub(crate) unique: Option<UniqueView>,
+    /// Its worker died while it ran it: it is run alone.
+    pub(crate) suspect: bool,
     pub(crate) enqueued_at: Option<DateTime<Utc>>,
     /// When a scheduled job is due.
     pub(crate) due_at: Option<DateTime<Utc>>,
@@ -157,6 +163,16 @@ impl JobRow {
     }
 }
 
+/// `invoice-7 while running (reject)`
+pub(crate) fn unique_text(unique: &UniqueView) -> String {
+    let UniqueView { key, scope, period_ms, conflict } = unique;
+    let held = match period_ms {
+        Some(ms) => format!("for {}", crate::human::took(*ms)),
+        None => format!("while {scope}"),
+    };
+    format!("{key} {held} ({conflict})")
+}
+
 impl From<JobView> for JobRow {
     fn from(view: JobView) -> Self {
         let until = view.until.map(moment);
@@ -174,6 +190,10 @@ impl From<JobView> for JobRow {
             job: view.name,
             state: view.state,
             priority: view.priority,
+            key: view.key,
+            units: view.units,
+            unique: view.unique,
+            suspect: view.suspect,
             enqueued_at: view.enqueued_at.map(moment),
             due_at: until.filter(|_| view.state == State::Scheduled),
             lease_until: until.filter(|_| view.state == State::Running),

@@ -8,6 +8,7 @@ pub(crate) mod costs;
 pub(crate) mod dead;
 pub(crate) mod documents;
 pub(crate) mod jobs;
+pub(crate) mod keys;
 pub(crate) mod outbox;
 pub(crate) mod queues;
 pub(crate) mod schedules;

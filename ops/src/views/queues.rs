@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use celeriac_queue::{Inspector, Pause, QueueName, QueueView};
+use celeriac_queue::{HeldBack, Inspector, Limits, Pause, QueueName, QueueView};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::human::moment;
+use crate::views::keys::limits_text;
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct QueueRow {
@@ -26,6 +27,13 @@ pub(crate) struct QueueRow {
     pub(crate) oldest_transfer_seconds: Option<f64>,
     pub(crate) oldest_ready_seconds: Option<f64>,
     pub(crate) paused: Option<PauseRow>,
+    /// Empty without any.
+    pub(crate) limits: Limits,
+    pub(crate) held_back: Option<HeldRow>,
+    /// Keys with jobs ready that are at a limit of theirs.
+    pub(crate) keys_held_back: u64,
+    /// Jobs ready that are to be run alone, as their worker died while it ran them.
+    pub(crate) suspects: u64,
     /// Moves since the queue began.
     pub(crate) moves: BTreeMap<String, u64>,
 }
@@ -37,6 +45,16 @@ pub(crate) struct PauseRow {
     pub(crate) at: DateTime<Utc>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) resume_at: Option<DateTime<Utc>>,
+}
+
+/// Which limit of the queue as a whole keeps its ready jobs waiting.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct HeldRow {
+    /// concurrency or rate.
+    pub(crate) limit: &'static str,
+    /// When the rate lets the next job begin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) until: Option<DateTime<Utc>>,
 }
 
 /// Every queue that was ever enqueued to, by name; or one.
@@ -66,6 +84,54 @@ impl QueueRow {
     }
 }
 
+impl QueueRow {
+    /// The limits, and whether they hold jobs back now.
+    pub(crate) fn limits_sentence(&self) -> Option<String> {
+        let mut sentence = format!("{}: {}.", self.queue, limits_text(&self.limits)?);
+        if let Some(held) = &self.held_back {
+            sentence.push(' ');
+            sentence.push_str(&held.sentence());
+        }
+        if self.keys_held_back > 0 {
+            let keys = crate::human::plural(self.keys_held_back, "key is", "keys are");
+            sentence.push_str(&format!(" {keys} at a limit: celeriac queue keys {}", self.queue));
+        }
+        Some(sentence)
+    }
+
+    pub(crate) fn suspects_sentence(&self) -> Option<String> {
+        let suspects = crate::human::plural(self.suspects, "job waits", "jobs wait");
+        (self.suspects > 0).then(|| format!("{}: {suspects} to be run alone, as a worker died while running it.", self.queue))
+    }
+
+    /// paused, held back or open.
+    pub(crate) fn state(&self) -> &'static str {
+        match (&self.paused, &self.held_back) {
+            (Some(_), _) => "paused",
+            (None, Some(_)) => "held back",
+            (None, None) => "open",
+        }
+    }
+}
+
+impl HeldRow {
+    pub(crate) fn sentence(&self) -> String {
+        match self.until {
+            Some(until) => format!("Held back by its rate until {}.", crate::human::clock(until)),
+            None => "Held back: as many run as may at once.".to_owned(),
+        }
+    }
+}
+
+impl From<HeldBack> for HeldRow {
+    fn from(held: HeldBack) -> Self {
+        match held {
+            HeldBack::Concurrency => Self { limit: "concurrency", until: None },
+            HeldBack::Rate { until } => Self { limit: "rate", until: Some(moment(until)) },
+        }
+    }
+}
+
 impl From<QueueView> for QueueRow {
     fn from(view: QueueView) -> Self {
         Self {
@@ -81,6 +147,10 @@ impl From<QueueView> for QueueRow {
             oldest_transfer_seconds: view.transfers.oldest_ms.map(|ms| ms as f64 / 1_000.0),
             oldest_ready_seconds: view.oldest_ready_ms.map(|ms| ms as f64 / 1_000.0),
             paused: view.paused.map(PauseRow::from),
+            limits: view.limits,
+            held_back: view.held_back.map(HeldRow::from),
+            keys_held_back: view.keys_held_back,
+            suspects: view.suspects,
             moves: view.moves,
         }
     }

@@ -63,7 +63,8 @@ async fn a_job_is_durable_unless_said_otherwise_and_its_id_counts_once(pool: PgP
 
     let first = post(&router, &key, body.clone()).await;
     assert_eq!(first.status, StatusCode::ACCEPTED);
-    let expected = json!({ "id": "upload-7", "queue": "documents", "state": "ready", "duplicate": false, "safety": "outbox" });
+    let expected =
+        json!({ "id": "upload-7", "queue": "documents", "state": "ready", "duplicate": false, "replaced": false, "safety": "outbox" });
     assert_eq!(first.json(), expected);
     assert_eq!(post(&router, &key, body).await.json()["duplicate"], true);
     assert_eq!(outbox_rows(&here.pool).await, 1);

@@ -11,5 +11,6 @@ mod documents;
 mod health;
 mod log;
 mod metrics;
+mod sharing;
 mod stats;
 mod support;

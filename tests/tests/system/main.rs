@@ -11,5 +11,6 @@ mod outage;
 mod own_worker;
 mod reconnect;
 mod schedulers;
+mod sharing;
 mod tls;
 mod web_app;

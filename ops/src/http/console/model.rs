@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use celeriac_queue::QueueName;
 use chrono::{DateTime, Utc};
 
 use crate::human::{bytes, clock, relative, rfc3339, span};
@@ -10,8 +11,9 @@ use crate::views::costs::CostRow;
 use crate::views::dead::GroupRow;
 use crate::views::documents::STATUSES;
 use crate::views::jobs::JobRow;
+use crate::views::keys::{KeyRow, limits_text};
 use crate::views::outbox::Backlog;
-use crate::views::queues::QueueRow;
+use crate::views::queues::{HeldRow, QueueRow};
 use crate::views::schedules::ScheduleRow;
 use crate::views::workers::WorkerRow;
 
@@ -35,6 +37,8 @@ pub(super) struct Work {
     pub(super) slots_used: usize,
     pub(super) slots: usize,
     pub(super) queues: Vec<Queue>,
+    /// The busiest of each queue; empty where no job has a key.
+    pub(super) keys: Vec<Key>,
     pub(super) workers: Vec<Worker>,
     pub(super) running: Vec<Running>,
     /// Why jobs are dead, the most frequent cause first.
@@ -51,6 +55,21 @@ pub(super) struct Queue {
     pub(super) dead: u64,
     pub(super) finished: u64,
     pub(super) paused: Option<Paused>,
+    /// Absent without limits.
+    pub(super) limits: Option<String>,
+    /// Why ready jobs wait although the queue is open.
+    pub(super) held: Option<String>,
+    pub(super) suspects: u64,
+}
+
+/// A key that shares a queue.
+pub(super) struct Key {
+    pub(super) queue: String,
+    pub(super) key: String,
+    pub(super) ready: u64,
+    pub(super) running: u64,
+    /// At a limit: until when, if its rate is that limit.
+    pub(super) held: Option<Option<Moment>>,
 }
 
 pub(super) struct Paused {
@@ -144,6 +163,7 @@ impl Moment {
 impl Work {
     pub(super) fn new(
         queues: &[QueueRow],
+        keys: &[(QueueName, KeyRow)],
         workers: &[WorkerRow],
         running: &[JobRow],
         failures: &[JobRow],
@@ -161,6 +181,7 @@ impl Work {
             slots_used: workers.iter().map(|row| row.in_flight).sum(),
             slots: workers.iter().map(|row| row.concurrency).sum(),
             queues: queues.iter().map(|row| Queue::new(row, now)).collect(),
+            keys: keys.iter().map(|(queue, row)| Key::new(queue, row, now)).collect(),
             workers: workers.iter().map(|row| Worker::new(row, now)).collect(),
             running: running.iter().map(|row| Running::new(row, now)).collect(),
             causes: causes.iter().map(|row| Cause::new(row, now)).collect(),
@@ -184,6 +205,21 @@ impl Queue {
                 by: pause.by.clone(),
                 at: Moment::new(pause.at, now),
             }),
+            limits: limits_text(&row.limits),
+            held: row.held_back.as_ref().map(HeldRow::sentence),
+            suspects: row.suspects,
+        }
+    }
+}
+
+impl Key {
+    fn new(queue: &QueueName, row: &KeyRow, now: DateTime<Utc>) -> Self {
+        Self {
+            queue: queue.to_string(),
+            key: row.key.clone(),
+            ready: row.ready,
+            running: row.running,
+            held: row.held_back.then(|| row.until.map(|at| Moment::new(at, now))),
         }
     }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::model::{Truth, Work};
 use crate::stores::Stores;
-use crate::views::{backups, costs, dead, documents, jobs, outbox, queues, schedules, workers};
+use crate::views::{backups, costs, dead, documents, jobs, keys, outbox, queues, schedules, workers};
 
 /// Longest wait for one store.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -16,18 +16,28 @@ const FAILURES_SHOWN: usize = 5;
 const CAUSES_SHOWN: usize = 8;
 /// Of each queue only the newest are sorted by cause: the page is read every two seconds.
 const CAUSES_READ: usize = 1_000;
+/// Of one queue, and of all together.
+const KEYS_OF_QUEUE_SHOWN: usize = 8;
+const KEYS_SHOWN: usize = 24;
 const BACKUPS_SHOWN: i64 = 5;
 
 pub(super) async fn work(stores: &Stores, now: DateTime<Utc>) -> Option<Work> {
     let reading = async {
         let inspector = stores.inspector().await?;
         let queues = queues::all(&inspector, None).await?;
+        let mut keys = Vec::new();
+        for queue in queues.iter().filter(|row| row.ready + row.running > 0) {
+            if keys.len() < KEYS_SHOWN {
+                let rows = keys::all(&inspector, &queue.queue, KEYS_OF_QUEUE_SHOWN.min(KEYS_SHOWN - keys.len())).await?;
+                keys.extend(rows.into_iter().map(|row| (queue.queue.clone(), row)));
+            }
+        }
         let workers = workers::all(&stores.workers().await?).await?;
         let running = jobs::in_state(&inspector, State::Running, None, RUNNING_SHOWN).await?;
         let failures = jobs::recently_dead(&inspector, FAILURES_SHOWN).await?;
         let mut causes = dead::groups(&inspector, None, CAUSES_READ).await?;
         causes.truncate(CAUSES_SHOWN);
-        anyhow::Ok(Work::new(&queues, &workers, &running, &failures, &causes, now))
+        anyhow::Ok(Work::new(&queues, &keys, &workers, &running, &failures, &causes, now))
     };
     patiently("Redis", reading).await
 }
