@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::batch::BatchOf;
 use crate::{BatchId, BatchTally, Error, Inspector, JobId, Millis, QueueName, When};
 
 /// A list never shows more than this many batches at once.

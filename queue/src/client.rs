@@ -64,7 +64,7 @@ impl EnqueueOptions {
     /// # Errors
     /// [`Error::InvalidName`], as [`Client::enqueue_raw`] would answer.
     pub fn check(&self) -> Result<(), Error> {
-        Extra::of("", b"", self).map(drop)
+        Extra::of("", b"", self, None).map(drop)
     }
 }
 

@@ -40,11 +40,16 @@ pub(crate) struct Fetcher {
     concurrency: usize,
     /// The place of the queue in which a suspect waits until this worker holds no job.
     emptying_for: Option<usize>,
-    held: Held,
-    arrivals: mpsc::Sender<Run>,
-    notices: Notices,
+    outlet: Outlet,
     waking: Waking,
     trouble: Trouble,
+}
+
+/// Where goes what was claimed.
+pub(crate) struct Outlet {
+    pub(crate) held: Held,
+    pub(crate) arrivals: mpsc::Sender<Run>,
+    pub(crate) notices: Notices,
 }
 
 struct Watched {
@@ -79,12 +84,10 @@ pub(crate) enum Round {
 impl Fetcher {
     pub(crate) fn new(
         consumers: &[Arc<Consumer>],
+        hurries: Vec<Hurry>,
         shares: Shares,
         slots: Arc<Semaphore>,
-        held: Held,
-        arrivals: mpsc::Sender<Run>,
-        notices: Notices,
-        hurries: Vec<Hurry>,
+        outlet: Outlet,
         waking: Waking,
         trouble: Trouble,
     ) -> Self {
@@ -92,7 +95,7 @@ impl Fetcher {
         let watched = |(consumer, hurry)| Watched { consumer: Arc::clone(consumer), hurry, look_at: now, work_left: false, failures: 0 };
         let queues = consumers.iter().zip(hurries).map(watched).collect();
         let concurrency = slots.available_permits();
-        Self { queues, shares, slots, concurrency, emptying_for: None, held, arrivals, notices, waking, trouble }
+        Self { queues, shares, slots, concurrency, emptying_for: None, outlet, waking, trouble }
     }
 
     /// Until told to stop. A claim that is under way then is finished: dropping it would leave its jobs leased to nobody.
@@ -133,9 +136,9 @@ impl Fetcher {
                 continue;
             }
             let claimed = if credit > 0 && room.num_permits() == self.concurrency {
-                queue.consumer.claim_when_idle(credit, self.notices.room()).await
+                queue.consumer.claim_when_idle(credit, self.outlet.notices.room()).await
             } else {
-                queue.consumer.claim(credit, self.notices.room()).await
+                queue.consumer.claim(credit, self.outlet.notices.room()).await
             };
             let claim = match claimed {
                 Ok(claim) => claim,
@@ -169,10 +172,10 @@ impl Fetcher {
             let slots = if claim.company == Company::Alone { room.num_permits() } else { 1 };
             let slots = room.split(slots).expect("a claim never answers with more than its credit");
             // The backend outlives the fetcher (see the stop order), so that this only waits, and has room for every slot.
-            let _ = self.arrivals.send(Run::new(delivery, Arc::clone(&queue.consumer), &self.held, slots)).await;
+            let _ = self.outlet.arrivals.send(Run::new(delivery, Arc::clone(&queue.consumer), &self.outlet.held, slots)).await;
         }
         for notice in claim.notices {
-            self.notices.take(Arc::clone(&queue.consumer), notice);
+            self.outlet.notices.take(Arc::clone(&queue.consumer), notice);
         }
     }
 

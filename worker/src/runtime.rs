@@ -34,7 +34,7 @@ use crate::backend::QueueBackend;
 use crate::cancels::Cancels;
 use crate::confirmer::Confirmer;
 use crate::executor::Executor;
-use crate::fetcher::Fetcher;
+use crate::fetcher::{Fetcher, Outlet};
 use crate::handover::{Handover, channel};
 use crate::heartbeat::Heartbeat;
 use crate::held::{Held, Interruption};
@@ -138,7 +138,8 @@ impl Runtime {
 
         let waking = Waking::start(connection, &config.queues, trouble.clone());
         let shares = Shares::new(&config.sharing, consumers.len());
-        let fetcher = Fetcher::new(&consumers, shares, slots, held.clone(), arrivals, notices.clone(), hurries, waking, trouble);
+        let outlet = Outlet { held: held.clone(), arrivals, notices: notices.clone() };
+        let fetcher = Fetcher::new(&consumers, hurries, shares, slots, outlet, waking, trouble);
         let fetcher = AbortOnDropHandle::new(tokio::spawn(fetcher.run(stopping)));
         tracing::info!(worker.id = %id, queues = ?presence_of(config), concurrency = config.concurrency, "the worker is ready");
         Self { id, held, notices, fetcher, worker, duties, drain, end }

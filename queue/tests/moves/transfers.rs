@@ -87,6 +87,6 @@ async fn an_entry_that_nobody_can_read_goes_and_does_not_hold_up_the_others() {
     let transfers = Transfers::new(queue.client.clone(), queue.name.clone());
     assert_eq!(transfers.move_once().await.unwrap().entries, 4);
     let snapshot = queue.snapshot().await;
-    assert!(snapshot.keys.get("transfers").is_none() && snapshot.keys.get("transfers_due").is_none());
+    assert!(!snapshot.keys.contains_key("transfers") && !snapshot.keys.contains_key("transfers_due"));
     assert_eq!(snapshot.set("batch_members:b").into_iter().collect::<Vec<_>>(), ["default/b.0"]);
 }

@@ -30,7 +30,7 @@ pub(crate) struct Scene {
 impl Scene {
     /// With the long jobs running and the short ones under way.
     pub(crate) async fn start(persistence: Persistence, workers: usize, lease: &str, long_ms: u64) -> Self {
-        let own_redis = Some(RedisOptions { persistence, tls: None });
+        let own_redis = Some(RedisOptions { persistence, tls: None, in_cluster: false });
         let mut system = System::with(SystemOptions { own_redis, ..SystemOptions::default() }).await;
         let redis = system.own_redis.take().unwrap();
         let proxy = Proxy::to(redis.port()).await;
