@@ -17,6 +17,9 @@ mod checkpoint;
 pub mod crypt;
 #[cfg(feature = "handlers")]
 mod exclusive;
+#[cfg(all(feature = "handlers", any(test, fuzzing)))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(feature = "handlers")]
 pub mod ledger;
 #[cfg(feature = "handlers")]

@@ -6,6 +6,9 @@ use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
 
 const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
+/// Ten years, as in the API: no calendar has a date for every number of milliseconds from now.
+const DURATION_MS_MAX: u64 = 3_650 * 86_400_000;
+
 /// `250ms`, `10s`, `5m`, `2h`, `1d`, and sums such as `1h30m`.
 ///
 /// # Errors
@@ -25,6 +28,9 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         let (_, factor) = UNITS.iter().find(|(unit, _)| *unit == &after[..unit_end]).ok_or_else(fault)?;
         total_ms = number.checked_mul(*factor).and_then(|ms| total_ms.checked_add(ms)).ok_or_else(fault)?;
         rest = &after[unit_end..];
+    }
+    if total_ms > DURATION_MS_MAX {
+        return Err(format!("\"{text}\" is longer than ten years (3650d)"));
     }
     Ok(Duration::from_millis(total_ms))
 }
@@ -115,7 +121,7 @@ mod tests {
         {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }
-        for bad in ["", "10", "s", "1.5h", "-1s", "10 s", "1w", "1h30", "99999999999999999999s", "999999999999999d"] {
+        for bad in ["", "10", "s", "1.5h", "-1s", "10 s", "1w", "1h30", "99999999999999999999s", "999999999999999d", "3651d"] {
             assert!(parse_duration(bad).is_err(), "{bad:?} was accepted");
         }
     }

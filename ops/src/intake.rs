@@ -302,6 +302,6 @@ fn conflict_name(conflict: Conflict) -> &'static str {
     }
 }
 
-fn millis(moment: DateTime<Utc>) -> u64 {
+pub(crate) fn millis(moment: DateTime<Utc>) -> u64 {
     u64::try_from(moment.timestamp_millis()).unwrap_or(0)
 }

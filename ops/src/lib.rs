@@ -13,6 +13,9 @@ pub mod demo;
 pub mod devstack;
 mod documents;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 pub mod http;
 mod human;

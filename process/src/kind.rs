@@ -51,7 +51,9 @@ impl Kind {
                 Ok(number) if (*min..=*max).contains(&number) => None,
                 _ => Some(format!("it must be a whole number from {min} to {max}")),
             },
-            Self::Duration => parse_duration(text).is_none().then(|| "it must be a number with a unit (ms, s, m, h or d)".into()),
+            Self::Duration => {
+                parse_duration(text).is_none().then(|| "it must be a number with a unit (ms, s, m, h or d), at most 3650d".into())
+            }
             Self::Flag => parse_flag(text).is_none().then(|| "it must be true or false".into()),
             Self::OneOf(words) => (!words.contains(&text)).then(|| format!("it must be {}", words.join(" or "))),
             Self::Queues => split_list(text)
@@ -70,7 +72,10 @@ impl Kind {
     }
 }
 
-/// `250ms`, `30s`, `5m`, `2h`, `14d`.
+/// Ten years: deadlines are made of durations, and a clock cannot tell every moment that a number of milliseconds could name.
+const DURATION_MAX: Duration = Duration::from_secs(3_650 * 86_400);
+
+/// `250ms`, `30s`, `5m`, `2h`, `14d`; at most ten years.
 pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.find(|c: char| !c.is_ascii_digit())?;
     let number: u64 = text[..digits].parse().ok()?;
@@ -82,7 +87,7 @@ pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
         "d" => 86_400_000,
         _ => return None,
     };
-    number.checked_mul(ms).map(Duration::from_millis)
+    number.checked_mul(ms).map(Duration::from_millis).filter(|duration| *duration <= DURATION_MAX)
 }
 
 pub(crate) fn parse_flag(text: &str) -> Option<bool> {

@@ -3,6 +3,9 @@
 //! It knows no job and no queue key; what it shares is how a process begins and ends.
 
 pub mod connect;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod json_log;
 mod kind;
 mod settings;

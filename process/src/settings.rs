@@ -85,7 +85,7 @@ impl Settings {
         Self::read(process, pairs).into_result()
     }
 
-    fn read(process: Process, pairs: impl IntoIterator<Item = (String, String)>) -> Usable {
+    pub(crate) fn read(process: Process, pairs: impl IntoIterator<Item = (String, String)>) -> Usable {
         // An empty value means unset: that is how shells and compose files write it.
         let given: BTreeMap<String, String> = pairs.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
         let mut values = BTreeMap::new();

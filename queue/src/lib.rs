@@ -43,6 +43,9 @@ mod envelope;
 mod error;
 mod fingerprint;
 mod follow;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod ids;
 mod inspect;
 mod job;

@@ -11,6 +11,9 @@ mod crontab;
 mod explain;
 mod field;
 mod firing;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod give_way;
 mod heal;
 mod health;

@@ -25,6 +25,8 @@ mod catalogue;
 mod child;
 #[cfg(feature = "handlers")]
 mod dump;
+#[cfg(all(feature = "handlers", any(test, fuzzing)))]
+pub(crate) mod fuzzing;
 #[cfg(feature = "handlers")]
 mod job;
 #[cfg(feature = "handlers")]

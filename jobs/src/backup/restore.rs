@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use age::{DecryptError, Decryptor, x25519};
 use anyhow::Context;
-use futures::AsyncRead;
+use futures::{AsyncBufRead, AsyncRead};
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_util::compat::{FuturesAsyncReadCompatExt, TokioAsyncReadCompatExt};
 
@@ -36,8 +36,7 @@ pub(super) async fn restore(
     key: &str,
 ) -> Result<(), RestoreError> {
     let object = store.read(key).await?;
-    let decryptor = Decryptor::new_async_buffered(object.compat()).await.map_err(unreadable)?;
-    let plain = decryptor.decrypt_async(std::iter::once(identity as &dyn age::Identity)).map_err(unreadable)?;
+    let plain = decrypt(object.compat(), identity).await?;
     let mut child = command(&programs.pg_restore(), address)
         .args(["--exit-on-error", "--no-owner", "--no-privileges", "--no-password"])
         // A scratch database must not begin to publish, or to follow another server.
@@ -52,6 +51,15 @@ pub(super) async fn restore(
     let status = child.wait().await.context("wait for pg_restore")?;
     fed?;
     if status.success() { Ok(()) } else { Err(RestoreError::Broken(format!("pg_restore failed: {complaint}"))) }
+}
+
+/// The dump inside a backup, as far as it can be read.
+pub(super) async fn decrypt(
+    object: impl AsyncBufRead + Unpin,
+    identity: &x25519::Identity,
+) -> Result<impl AsyncRead + Unpin, RestoreError> {
+    let decryptor = Decryptor::new_async_buffered(object).await.map_err(unreadable)?;
+    decryptor.decrypt_async(std::iter::once(identity as &dyn age::Identity)).map_err(unreadable)
 }
 
 /// Copies until either side ends. A pg_restore that stops reading says why itself.

@@ -12,6 +12,7 @@ use async_openai::error::OpenAIError;
 use async_openai::middleware::HttpRequestFactory;
 use chrono::Utc;
 use reqwest::Response;
+use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
 use super::retry_after::retry_after;
@@ -81,18 +82,6 @@ impl tower::Service<HttpRequestFactory> for Exchange {
 }
 
 async fn refused(mut response: Response) -> Refused {
-    #[derive(Deserialize)]
-    struct Body {
-        error: ErrorBody,
-    }
-    #[derive(Deserialize)]
-    struct ErrorBody {
-        code: Option<String>,
-        #[serde(rename = "type")]
-        kind: Option<String>,
-    }
-    let status = response.status().as_u16();
-    let retry_after = retry_after(response.headers(), Utc::now());
     let mut body = Vec::new();
     // Whatever of the body does not arrive or is not ours changes nothing: the status has decided.
     while let Ok(Some(piece)) = response.chunk().await {
@@ -101,7 +90,25 @@ async fn refused(mut response: Response) -> Refused {
             break;
         }
     }
-    let error = serde_json::from_slice::<Body>(&body).ok().map(|body| body.error);
-    let code = error.and_then(|error| error.code.or(error.kind)).map(|code| code.chars().take(100).collect());
-    Refused { status, code, retry_after }
+    Refused::of(response.status().as_u16(), response.headers(), &body)
+}
+
+impl Refused {
+    pub(super) fn of(status: u16, headers: &HeaderMap, body: &[u8]) -> Self {
+        let error = serde_json::from_slice::<Body>(body).ok().map(|body| body.error);
+        let code = error.and_then(|error| error.code.or(error.kind)).map(|code| code.chars().take(100).collect());
+        Self { status, code, retry_after: retry_after(headers, Utc::now()) }
+    }
+}
+
+#[derive(Deserialize)]
+struct Body {
+    error: ErrorBody,
+}
+
+#[derive(Deserialize)]
+struct ErrorBody {
+    code: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
 }

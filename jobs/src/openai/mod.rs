@@ -4,6 +4,8 @@
 //! retries behind the caller's back and hides status and headers of a refusal. Retrying belongs to the queue, paying to the ledger.
 
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod outcome;
 mod prices;
 mod question;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 /// No header makes a document wait longer than this.
-const WAIT_MAX: Duration = Duration::from_secs(10 * 60);
+pub(super) const WAIT_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// From `retry-after-ms` (milliseconds, OpenAI's own) or `Retry-After` (seconds, or an HTTP date).
 pub(super) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {

@@ -5,7 +5,7 @@
 //! keys alone would not do: it forgets them after some hours.
 
 mod money;
-mod paypal;
+pub(crate) mod paypal;
 
 pub use money::{Money, MoneyError};
 pub use paypal::{PayPal, PayPalConfig};

@@ -111,7 +111,7 @@ impl UniqueRequest {
 }
 
 impl Request {
-    fn due(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Error> {
+    pub(super) fn due(&self, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, Error> {
         match (self.run_at, self.delay_seconds) {
             (Some(_), Some(_)) => Err(Error::Invalid("give run_at or delay_seconds, not both".into())),
             (at, None) => Ok(at),

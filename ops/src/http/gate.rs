@@ -76,6 +76,11 @@ pub(super) async fn pass(State(shared): State<Shared>, request: Request, next: N
     Ok(next.run(request).await)
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) fn try_headers(headers: &HeaderMap) {
+    let _ = (basic_password(headers), is_local_name(headers));
+}
+
 fn basic_password(headers: &HeaderMap) -> Option<SecretString> {
     let (scheme, encoded) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let decoded = scheme.eq_ignore_ascii_case("basic").then(|| STANDARD.decode(encoded.trim()))?.ok()?;

@@ -6,6 +6,8 @@ mod auth;
 mod batches;
 mod console;
 mod dead;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gate;
 mod log;
 mod metrics;

@@ -10,6 +10,8 @@
 //! secrets), no network, no files, and limits on memory and time that it sets itself before it reads a byte.
 
 mod confine;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub(super) mod message;
 mod pdf;
 mod picture;
@@ -76,6 +78,10 @@ fn tell(request: &Request, out: &mut dyn Write) -> Result<(), ReadFault> {
     if file.is_empty() {
         return Err(ReadFault::Empty);
     }
+    tell_file(file, request, out)
+}
+
+fn tell_file(file: Vec<u8>, request: &Request, out: &mut dyn Write) -> Result<(), ReadFault> {
     let mut teller = Teller::new(out, request);
     match sniff::sniff(&file) {
         Ok(FileType::Pdf) => pdf::tell_pages(file, &mut teller),

@@ -88,6 +88,11 @@ impl Answer {
         Ok(Self { status, body })
     }
 
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn of(status: StatusCode, body: &[u8]) -> Self {
+        Self { status, body: body.to_vec() }
+    }
+
     /// The body of an accepted call.
     ///
     /// # Errors

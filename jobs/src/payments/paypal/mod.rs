@@ -4,6 +4,8 @@
 //! same call, before its id could be stored.
 
 mod answer;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod token;
 mod wire;
 

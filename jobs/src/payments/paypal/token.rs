@@ -44,9 +44,9 @@ impl TokenCache {
             return Err(PaymentError::Unauthorized(answer.words()));
         }
         let granted: wire::AccessToken = answer.accepted()?;
-        let lifetime = Duration::from_secs(granted.expires_in).saturating_sub(MARGIN);
+        let until = Instant::now() + granted.lifetime().saturating_sub(MARGIN);
         let value = SecretString::from(granted.access_token);
-        *kept = Some(Token { value: value.clone(), until: Instant::now() + lifetime });
+        *kept = Some(Token { value: value.clone(), until });
         Ok(value)
     }
 

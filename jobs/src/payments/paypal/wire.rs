@@ -1,5 +1,7 @@
 //! The bodies that go over the wire, only as far as they are read or written here.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::payments::{Capture, CaptureState, NewOrder, OrderState};
@@ -56,7 +58,16 @@ impl<'a> CaptureOrder<'a> {
 pub(super) struct AccessToken {
     pub(super) access_token: String,
     /// Seconds.
-    pub(super) expires_in: u64,
+    expires_in: u64,
+}
+
+/// PayPal's tokens live for nine hours; a clock cannot tell every moment that a number of seconds could name.
+const TOKEN_LIFETIME_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+impl AccessToken {
+    pub(super) fn lifetime(&self) -> Duration {
+        Duration::from_secs(self.expires_in).min(TOKEN_LIFETIME_MAX)
+    }
 }
 
 #[derive(Deserialize)]
