@@ -55,6 +55,15 @@ chaos: ## Kill workers and Redis under 200,000 jobs, and count what became of ea
 	cargo build --quiet -p celeriac-tests --example chaos
 	$(BIN)/examples/chaos $(SEED)
 
+.PHONY: fuzz
+fuzz: ## Feed every parser of outside bytes with anything, SECONDS=60 each (needs rustup's nightly)
+	@command -v cargo-fuzz >/dev/null || cargo install --locked --quiet cargo-fuzz
+	for target in $$(cd fuzz/fuzz_targets && ls | sed 's/\.rs$$//'); do \
+	  mkdir -p fuzz/corpus/$$target; \
+	  cargo +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+	    -max_total_time=$(or $(SECONDS),60) -timeout=10 -rss_limit_mb=2048 -print_final_stats=1; \
+	done
+
 .PHONY: prepare
 prepare: ## Refresh .sqlx after a query or a migration changed
 	# The program of an earlier build serves: one with the new queries cannot be built before they are known.

@@ -6,11 +6,13 @@ use std::sync::LazyLock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::chain::Next;
 use crate::client::Pause;
 use crate::ids::check_job_name;
 use crate::limits::check_key;
 use crate::{
-    Attempt, Envelope, Error, JobId, KeyRing, Limits, LogLine, Namespace, Outcome, Progress, QueueName, Rate, Tries, Unique, WorkerView,
+    Attempt, Envelope, Error, JobId, KeyRing, Limits, LogLine, Namespace, Outcome, Progress, QueueName, Rate, TransfersView, Tries, Unique,
+    WorkerView,
 };
 
 static RING: LazyLock<KeyRing> = LazyLock::new(|| KeyRing::parse("cGF5bG9hZC1leGFtcGxlLWtleS0zMi1ieXRlcyEhISE=").expect("a key"));
@@ -65,6 +67,8 @@ pub fn names(bytes: &[u8]) {
 
 /// What Redis keeps beside a job, read back for people: it is refused, or can be written and read again.
 pub fn records(bytes: &[u8]) {
+    TransfersView::of(1, &[Some(bytes.to_vec())], 0);
+    let _ = Next::split(bytes);
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     Tries::parse(text).deliveries();
     again::<Outcome>(text);

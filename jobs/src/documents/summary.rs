@@ -60,7 +60,7 @@ impl Analysis {
     ///
     /// # Errors
     /// When it is not JSON of that form, or says nothing. The error quotes none of it.
-    pub(super) fn parse(answer: &str, truncated: bool) -> anyhow::Result<Self> {
+    pub(crate) fn parse(answer: &str, truncated: bool) -> anyhow::Result<Self> {
         let place = |error: serde_json::Error| anyhow::anyhow!("line {}, column {}", error.line(), error.column());
         let mut analysis: Self = serde_json::from_str(answer).map_err(place).context("the answer is not of the form asked for")?;
         anyhow::ensure!(!analysis.summary.trim().is_empty(), "the answer has an empty summary");
