@@ -88,6 +88,24 @@ async fn an_occurrence_fires_once_and_its_confirmation_reaches_the_run(pool: PgP
     assert_eq!(outcome.as_deref(), Some("finished"));
 }
 
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn the_finish_of_a_retried_job_stands_although_word_of_its_death_came_late(pool: PgPool) {
+    let id: String = sqlx::query_scalar("select celeriac.enqueue('greet')").fetch_one(&pool).await.unwrap();
+    let mut seen = Vec::new();
+    for outcome in ["dead", "cancelled", "finished", "dead", "expired"] {
+        sqlx::query("select celeriac.confirm(array[$1], array[$2], array[null::text])")
+            .bind(&id)
+            .bind(outcome)
+            .execute(&pool)
+            .await
+            .unwrap();
+        let stands: String =
+            sqlx::query_scalar("select outcome from celeriac.outbox where id = $1").bind(&id).fetch_one(&pool).await.unwrap();
+        seen.push(stands);
+    }
+    assert_eq!(seen, ["dead", "dead", "finished", "finished", "finished"]);
+}
+
 #[sqlx::test(migrations = false)]
 async fn whoever_might_enqueue_still_may_after_the_function_got_more_parameters_and_nobody_else(pool: PgPool) {
     celeriac_migrations::up(&pool).await.unwrap();
@@ -110,6 +128,8 @@ async fn whoever_might_enqueue_still_may_after_the_function_got_more_parameters_
             "select coalesce(nullif(grantee::regrole::text, '-'), 'public') from pg_proc, aclexplode(proacl)
              where oid = 'celeriac.enqueue'::regproc and grantee <> proowner",
         )
+        // A prepared statement would keep the oid that the name had at first.
+        .persistent(false)
         .fetch_all(&pool)
         .await
         .unwrap();
