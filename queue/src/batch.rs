@@ -216,6 +216,7 @@ impl Batch {
             let member_id = JobId::parse(&format!("{id}.{number}"))?;
             members.push(match member {
                 Member::Job(spec) => {
+                    spec.check()?;
                     spec.check_has_no_id("a member of a batch")?;
                     PlannedMember { id: member_id, spec: *spec, chain: None }
                 }

@@ -100,6 +100,7 @@ impl Chain {
             return Err(Error::PayloadTooLarge { job: format!("a chain of {count} links"), bytes, max: PAYLOAD_BYTES_MAX });
         }
         for link in &self.links {
+            link.check()?;
             link.check_has_no_id("a link of a chain")?;
         }
         let is_named = id.is_some() || self.id.is_some();

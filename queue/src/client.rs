@@ -59,11 +59,12 @@ pub struct EnqueueOptions {
 }
 
 impl EnqueueOptions {
-    /// Whether key, units and unique key can be used: for whoever hands the job to another who will enqueue it.
+    /// Whether priority, key, units and unique key can be used: for whoever hands the job to another who will enqueue it.
     ///
     /// # Errors
     /// [`Error::InvalidName`], as [`Client::enqueue_raw`] would answer.
     pub fn check(&self) -> Result<(), Error> {
+        check_priority(self.priority.unwrap_or_default())?;
         Extra::of("", b"", self, None).map(drop)
     }
 }
@@ -378,6 +379,17 @@ impl Extra {
 /// Beyond this, virtual times would lose their last digits.
 const UNITS_MAX: u32 = 1_000_000_000;
 
+fn check_priority(priority: u8) -> Result<(), Error> {
+    if priority <= 9 { Ok(()) } else { Err(Error::invalid_name("priority", &priority.to_string(), "0 (first) to 9 (last)")) }
+}
+
+pub(crate) fn check_payload(name: &str, payload: &[u8]) -> Result<(), Error> {
+    if payload.len() <= PAYLOAD_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Error::PayloadTooLarge { job: name.to_owned(), bytes: payload.len(), max: PAYLOAD_BYTES_MAX })
+}
+
 pub(crate) fn new_job<'a>(
     id: &'a JobId,
     name: String,
@@ -389,12 +401,8 @@ pub(crate) fn new_job<'a>(
 ) -> Result<NewJob<'a>, Error> {
     check_job_name(&name)?;
     let priority = options.priority.unwrap_or(policy.priority);
-    if priority > 9 {
-        return Err(Error::invalid_name("priority", &priority.to_string(), "0 (first) to 9 (last)"));
-    }
-    if payload.len() > PAYLOAD_BYTES_MAX {
-        return Err(Error::PayloadTooLarge { job: name, bytes: payload.len(), max: PAYLOAD_BYTES_MAX });
-    }
+    check_priority(priority)?;
+    check_payload(&name, &payload)?;
     let extra = Extra::of(&name, &payload, &options, attached.batch)?;
     let mut envelope = Envelope::new(name, payload, writing.now);
     envelope.origin = options.origin;

@@ -24,6 +24,7 @@ const LANES_MAX: usize = 1_000;
 const TRANSFERS_MAX: usize = 100;
 
 static GLANCE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../lua/glance.lua")));
+static LOOK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../lua/look.lua")));
 
 /// One queue at a glance.
 #[derive(Debug, Clone, Serialize)]
@@ -183,27 +184,15 @@ impl Inspector {
     /// [`Error::NoSuchJob`] when nothing is known of it in that queue.
     pub async fn job(&self, queue: &QueueName, id: &JobId) -> Result<JobView, Error> {
         let keys = self.connection.namespace().queue(queue);
-        let name = id.as_str();
-        let mut pipe = redis::pipe();
-        pipe.hget(keys.get(Key::Jobs), name).zscore(keys.get(Key::Scheduled), name).zscore(keys.get(Key::Running), name);
-        pipe.hget(keys.get(Key::Leases), name).hget(keys.get(Key::Tries), name).hget(keys.get(Key::Priorities), name);
-        pipe.hget(keys.get(Key::Outcomes), name).hexists(keys.get(Key::Cancels), name).hget(keys.get(Key::Progress), name);
-        pipe.lrange(keys.history_of(id), 0, -1).hget(keys.get(Key::Extras), name);
-        type Parts = (
-            Option<Vec<u8>>,
-            Option<f64>,
-            Option<f64>,
-            Option<String>,
-            Option<String>,
-            Option<u8>,
-            Option<String>,
-            bool,
-            Option<String>,
-            Vec<String>,
-            Option<String>,
-        );
-        let parts: Parts = pipe.atomic().query_async(&mut self.connection.shared()).await?;
-        let (bytes, due, lease, token, tries, priority, outcome, cancel_asked, progress, history, extra) = parts;
+        let mut look = LOOK.prepare_invoke();
+        for key in [Key::Jobs, Key::Scheduled, Key::Running, Key::Leases, Key::Tries, Key::Priorities, Key::Outcomes] {
+            look.key(keys.get(key));
+        }
+        look.key(keys.get(Key::Cancels)).key(keys.get(Key::Progress)).key(keys.get(Key::Extras)).key(keys.history_of(id)).arg(id.as_str());
+        type Text = Option<String>;
+        type Parts = (Option<Vec<u8>>, Option<f64>, Option<f64>, Text, Text, Option<u8>, Text, Text, Text, bool, Vec<String>);
+        let parts: Parts = look.invoke_async(&mut self.connection.shared()).await?;
+        let (bytes, due, lease, token, tries, priority, outcome, progress, extra, cancel_asked, history) = parts;
         let outcome: Option<Outcome> = outcome.and_then(|json| serde_json::from_str(&json).ok());
         if bytes.is_none() && outcome.is_none() {
             return Err(Error::NoSuchJob { queue: queue.clone(), id: id.clone() });

@@ -47,7 +47,7 @@ impl Inspector {
         pipe.hgetall(keys.limits()).zscore(keys.buckets(), "").llen(keys.suspects());
         pipe.cmd("ZRANGE").arg(keys.resting()).arg(0).arg(LANES_MAX).arg("WITHSCORES");
         type Parts = (BTreeMap<String, f64>, Option<f64>, u64, Vec<(String, f64)>);
-        let (fields, full_at, suspects, resting): Parts = pipe.atomic().query_async(&mut self.connection().shared()).await?;
+        let (fields, full_at, suspects, resting): Parts = pipe.query_async(&mut self.connection().shared()).await?;
         let limits = Limits::from_fields(&fields);
         if limits == Limits::default() {
             return Ok(Sharing { limits, held_back: None, keys_held_back: 0, suspects });

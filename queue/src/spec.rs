@@ -1,5 +1,7 @@
 //! A job that is not enqueued by itself: a link of a chain, a member of a batch, its callback.
 
+use crate::client::check_payload;
+use crate::ids::check_job_name;
 use crate::{EnqueueOptions, Error, Job, Policy, QueueName};
 
 pub(crate) struct Spec {
@@ -21,6 +23,13 @@ impl Spec {
 
     pub(crate) fn queue(&self) -> &QueueName {
         self.options.queue.as_ref().unwrap_or(&self.policy.queue)
+    }
+
+    /// What its enqueue would refuse, before anything of the whole is written.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        check_job_name(&self.name)?;
+        check_payload(&self.name, &self.payload)?;
+        self.options.check()
     }
 
     /// `what` in words, as in "a later link of a chain".
