@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use celeriac_ops::devstack::{Persistence, RedisOptions, RedisServer};
-use celeriac_queue::{Client, EnqueueOptions, Job, JobId, Namespace, QueueName, RedisConfig};
+use celeriac_queue::{Client, EnqueueOptions, Inspector, Job, JobId, Namespace, QueueName, RedisConfig, State};
 use celeriac_tests::naps::{Nap, runs};
 use celeriac_tests::{Process, Proxy, System, SystemOptions, eventually};
 use serde_json::Value;
@@ -70,11 +70,26 @@ impl Scene {
 
     /// Another server is in charge from now on; returns the one before. New connections go there, those there are stay where they are.
     pub(crate) async fn hand_over_to(&mut self, redis: RedisServer) -> RedisServer {
-        let mut config = RedisConfig::new(redis.url());
-        config.namespace = Namespace::parse(&self.system.environment["REDIS_PREFIX"]).unwrap();
-        self.system.client = Client::connect(&config).await.unwrap();
+        self.system.client = self.client_of(&redis).await;
         self.proxy.retarget(redis.port());
         std::mem::replace(&mut self.redis, redis)
+    }
+
+    async fn client_of(&self, redis: &RedisServer) -> Client {
+        let mut config = RedisConfig::new(redis.url());
+        config.namespace = Namespace::parse(&self.system.environment["REDIS_PREFIX"]).unwrap();
+        Client::connect(&config).await.unwrap()
+    }
+
+    /// Jobs that have begun and of which a server has not heard that they were handed out.
+    pub(crate) async fn begun_and_ready_in(&self, redis: &RedisServer) -> usize {
+        let inspector = Inspector::new(self.client_of(redis).await.connection().clone());
+        let mut count = 0;
+        for id in runs(&self.journal).keys() {
+            let job = inspector.job(&QueueName::default(), &JobId::parse(id).unwrap()).await;
+            count += usize::from(job.is_ok_and(|job| job.state == State::Ready));
+        }
+        count
     }
 
     /// Every worker says that this duty fails.
