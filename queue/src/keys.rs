@@ -89,7 +89,6 @@ pub(crate) enum Key {
     #[expect(dead_code, reason = "only the scripts read it; the variants count the places of KEYS")]
     Waited,
     /// `…:seen` (zset: id → remembered until, ms; ids given by the caller, kept for idempotent enqueue)
-    #[expect(dead_code, reason = "only the scripts read it; the variants count the places of KEYS")]
     Seen,
     /// `…:meta` (hash: paused → pause JSON, touched → ms of the last claim or extend, rich → set while more than the default ready list
     /// is in use, passed and turn → of the starvation guard, examiner → the worker that empties itself for a suspect)

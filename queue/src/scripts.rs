@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use redis::{ErrorKind, Script, ServerErrorKind, Value};
 
 use crate::chain::Next;
-use crate::keys::QueueKeys;
-use crate::{Connection, Error, JobId, Millis};
+use crate::keys::{Key, QueueKeys};
+use crate::{Connection, Error, JobId, Millis, Policy};
 
 /// Joins fragments and a move into one script; each file stays readable by itself.
 macro_rules! script {
@@ -20,6 +20,7 @@ mod across;
 pub(crate) use across::{Opened, RawCallback, drop_transfers, end_members, fill_batch, open_batch, seal_batch, take_transfers};
 
 static ENQUEUE: LazyLock<Script> = script!("keys", "lanes", "unique", "enqueue");
+static ENQUEUE_PLAIN: LazyLock<Script> = script!("enqueue_plain");
 static CLAIM: LazyLock<Script> =
     script!("keys", "touch", "lanes", "freed", "unique", "transfer", "end", "attempts", "recover", "promote", "limits", "turns", "claim");
 static EXTEND: LazyLock<Script> = script!("keys", "touch", "extend");
@@ -77,6 +78,13 @@ pub(crate) struct NewJob<'a> {
     pub(crate) delay_ms: u64,
     /// What only some jobs have, JSON; empty for the others.
     pub(crate) extra: String,
+}
+
+impl NewJob<'_> {
+    /// Ready at once, in the default list, with nothing that only some jobs have.
+    fn is_plain(&self) -> bool {
+        self.priority == Policy::DEFAULT_PRIORITY && self.due == 0 && self.delay_ms == 0 && self.extra.is_empty()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -209,11 +217,17 @@ fn held(script: &'static str, number: i64) -> Result<Held, Error> {
 }
 
 pub(crate) async fn enqueue(connection: &Connection, keys: &QueueKeys, jobs: &[NewJob<'_>]) -> Result<Vec<Put>, Error> {
-    let mut call = Call::new("enqueue", &ENQUEUE, keys).arg(jobs.len());
-    for job in jobs {
-        call = call.arg(job.id.as_str()).arg(&job.envelope[..]).arg(job.priority).arg(job.due).arg(job.delay_ms);
-        call = call.arg(&job.extra);
-    }
+    let call = match jobs {
+        [job] if job.is_plain() => {
+            let fixed = |key| keys.get(key).to_owned();
+            let keys = [fixed(Key::Jobs), fixed(Key::Seen), keys.lane(&format!("{}@", job.priority)), fixed(Key::Stats), fixed(Key::Wake)];
+            Call::on("enqueue_plain", &ENQUEUE_PLAIN, &keys).arg(job.id.as_str()).arg(&job.envelope[..])
+        }
+        jobs => jobs.iter().fold(Call::new("enqueue", &ENQUEUE, keys).arg(jobs.len()), |call, job| {
+            let call = call.arg(job.id.as_str()).arg(&job.envelope[..]).arg(job.priority).arg(job.due).arg(job.delay_ms);
+            call.arg(&job.extra)
+        }),
+    };
     let reply = call.reply(connection).await?;
     let replies: Vec<Value> = redis::from_redis_value(reply).map_err(|error| unexpected("enqueue", error))?;
     replies.into_iter().map(Put::parse).collect()

@@ -5,6 +5,7 @@ use std::time::Duration;
 use celeriac_queue::{EnqueueOptions, Error, Job, JobContext, JobResult, PAYLOAD_BYTES_MAX, Policy, QueueName, State};
 use serde::{Deserialize, Serialize};
 
+use super::complete::done;
 use crate::support::{MINUTE, TestQueue, claim_one, expect, ids, job, tell_all};
 
 #[tokio::test]
@@ -23,6 +24,29 @@ async fn a_new_job_is_ready_and_the_same_id_again_changes_nothing() {
     let second = queue.put_first("a", 0).await;
     assert!(second.duplicate);
     assert_eq!(queue.state().await, after);
+}
+
+#[tokio::test]
+async fn alone_or_in_company_a_job_enters_in_the_same_way() {
+    let (alone, company) = (TestQueue::new().await, TestQueue::new().await);
+    for id in ["a", "b", "a"] {
+        let named = EnqueueOptions { id: Some(job(id)), ..EnqueueOptions::default() };
+        let note = |options: &EnqueueOptions| ("note".to_owned(), b"{}".to_vec(), options.clone());
+        let one = alone.put_with(id, EnqueueOptions::default()).await;
+        let two = company.client.enqueue_many(&company.name, vec![note(&named), note(&named)], &Policy::default()).await.unwrap();
+        assert_eq!((one.state, one.duplicate), (two[0].state, two[0].duplicate), "{id}");
+        assert!(two[1].duplicate);
+    }
+    assert_eq!(alone.state().await, company.state().await);
+    for queue in [&alone, &company] {
+        let worker = queue.worker("w1");
+        for _ in 0..2 {
+            let ended = claim_one(&worker).await;
+            worker.complete(&[done(&ended, 0)]).await.unwrap();
+        }
+    }
+    assert!(alone.put("a").await.duplicate, "an id that is remembered was taken again");
+    assert_eq!(alone.state().await, company.state().await);
 }
 
 #[tokio::test]

@@ -51,9 +51,12 @@ pub(crate) async fn idle(name: &str) -> Result<(f64, f64, f64)> {
     Ok((kilobytes / 1_024.0, commands as f64 / IDLE.as_secs_f64(), 100.0 * worked / IDLE.as_secs_f64()))
 }
 
-/// Of user and system, from `/proc`; a tick is a hundredth of a second on every Linux.
+/// Of all its threads, by the scheduler's count in nanoseconds: a tick of the clock is too coarse for a process that does next to nothing.
 fn processor_seconds(pid: u32) -> Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields: Vec<&str> = stat.rsplit_once(") ").context("a program's name")?.1.split(' ').collect();
-    Ok((fields[11].parse::<f64>()? + fields[12].parse::<f64>()?) / 100.0)
+    let mut nanoseconds = 0.0;
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let times = std::fs::read_to_string(thread?.path().join("schedstat"))?;
+        nanoseconds += times.split(' ').next().context("time on a processor")?.parse::<f64>()?;
+    }
+    Ok(nanoseconds / 1e9)
 }

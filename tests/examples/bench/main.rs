@@ -106,7 +106,7 @@ async fn depth_table() -> Result<()> {
 async fn idle_table() -> Result<()> {
     for name in ["celeriac-worker", "celeriac-scheduler"] {
         let (megabytes, commands, percent) = idle::idle(name).await?;
-        println!("{name:<20} idle   {megabytes:>6.1} MB RSS   {commands:.2} Redis commands/s   {percent:.1} % of a core");
+        println!("{name:<20} idle   {megabytes:>6.1} MB RSS   {commands:.2} Redis commands/s   {percent:.2} % of a core");
     }
     Ok(())
 }
