@@ -44,10 +44,10 @@ deps: ## Licences, duplicate and unused dependencies
 	cargo machete
 
 .PHONY: bench
-bench: ## Measure throughput, latency and memory beside the machine's limit (release build)
+bench: ## Measure beside the machine's limit, release build (ONLY=throughput, latency, depth, idle or recovery)
 	scripts/bootstrap demo
 	cargo build --release --quiet -p celeriac-worker -p celeriac-scheduler -p celeriac-ops -p celeriac-tests --bins --examples
-	target/release/celeriac with-servers -- target/release/examples/bench
+	target/release/celeriac with-servers -- target/release/examples/bench $(ONLY)
 
 .PHONY: chaos
 chaos: ## Kill workers and Redis under 200,000 jobs, and count what became of each (minutes; SEED=n repeats)

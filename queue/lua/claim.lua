@@ -10,11 +10,10 @@
 local credit, token, lease_ms, losses_max = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local notices_max, notice_ms, idle = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7] == '1'
 
--- The first write of this script is an HSET, which Redis refuses when it is out of memory (after a first write it refuses nothing more):
--- so no job is claimed that could not be leased.
-touch(lease_ms)
-recover(losses_max)
-promote()
+-- The first moment of a set.
+local function first(set)
+  return tonumber(call('ZRANGE', set, 0, 0, 'WITHSCORES')[2])
+end
 
 -- What falls due next, so that idle workers know how long to wait for nothing.
 local next_due = nil
@@ -22,7 +21,24 @@ local function falls_due(moment)
   if moment and (not next_due or moment < next_due) then next_due = moment end
 end
 
-local paused, rich = unpack(call('HMGET', meta, 'paused', 'rich'))
+-- The first write of this script is an HSET, which Redis refuses when it is out of memory (after a first write it refuses nothing more):
+-- so no job is claimed that could not be leased.
+local touched, paused, rich = unpack(call('HMGET', meta, 'touched', 'paused', 'rich'))
+touch(lease_ms, touched)
+local expires = first(running)
+if expires and expires <= now then
+  recover(losses_max)
+  expires = first(running)
+  rich = call('HGET', meta, 'rich')
+end
+local due = first(scheduled)
+if due and due <= now then
+  promote()
+  due = first(scheduled)
+  rich = call('HGET', meta, 'rich')
+end
+falls_due(due)
+
 paused = paused or ''
 if paused ~= '' then
   local resume_at = cjson.decode(paused).resume_at
@@ -41,7 +57,7 @@ elseif rich then
   claimed, more, alone = take_turns(credit, idle, string.match(token, '^(.*):'), lease_ms, falls_due)
 else
   claimed = take_in_order(credit)
-  more = call('EXISTS', ready[DEFAULT_PRIORITY]) == 1
+  more = (#claimed == credit or met >= MET_MAX) and call('EXISTS', ready[DEFAULT_PRIORITY]) == 1
 end
 
 local deliveries = {}
@@ -63,6 +79,7 @@ if #claimed > 0 then
   if #owners > 0 then
     call('ZADD', running, unpack(expiries))
     call('HSET', leases, unpack(owners))
+    expires = math.min(expires or math.huge, now + lease_ms)
   end
   for id, extra in pairs(extras_of(claimed)) do
     if extra.unique then let_go(id, extra.unique, false) end
@@ -70,24 +87,21 @@ if #claimed > 0 then
 end
 
 local terminal = {}
-if notices_max > 0 and call('EXISTS', notices) == 1 then
+local notice_at = notices_max > 0 and first(notices)
+if notice_at and notice_at <= now then
   for _, id in ipairs(call('ZRANGEBYSCORE', notices, '-inf', now, 'LIMIT', 0, notices_max)) do
     call('ZADD', notices, now + notice_ms, id)
     terminal[#terminal + 1] = id
     terminal[#terminal + 1] = call('HGET', jobs, id) or ''
     terminal[#terminal + 1] = call('HGET', outcomes, id) or ''
   end
+  notice_at = first(notices)
 end
 
 -- Whoever takes a wake token and leaves work behind passes it on.
 if more then wake_one() end
 
-local function first(set)
-  return tonumber(call('ZRANGE', set, 0, 0, 'WITHSCORES')[2])
-end
-falls_due(first(scheduled))
-if notices_max > 0 then falls_due(first(notices)) end
-local expires = first(running)
+falls_due(notice_at)
 falls_due(expires)
 local transfer_at = first(transfers_due)
 local to_move = transfer_at and transfer_at <= now

@@ -4,7 +4,7 @@
      Retry-safe: yes. Begins with a write that Redis always allows, so that leases do not lapse when its memory is full. ]]
 local lease_ms = tonumber(ARGV[1])
 call('HDEL', meta, '')
-touch(lease_ms)
+touch(lease_ms, call('HGET', meta, 'touched'))
 local ids = {}
 for i = 2, #ARGV, 2 do ids[#ids + 1] = ARGV[i] end
 local owners = call('HMGET', leases, unpack(ids))

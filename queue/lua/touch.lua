@@ -15,8 +15,9 @@ local function rescore(set, min, max, score)
   until #ids < 500
 end
 
-local function touch(lease_ms)
-  local silent_ms = now - tonumber(call('HGET', meta, 'touched') or now)
+-- `touched`: what meta has of it.
+local function touch(lease_ms, touched)
+  local silent_ms = now - tonumber(touched or now)
   call('HSET', meta, 'touched', now)
   local expires = now + lease_ms
   if silent_ms > lease_ms / 2 then

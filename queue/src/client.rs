@@ -1,6 +1,6 @@
 //! The enqueueing side: put jobs in, wait for them, cancel and requeue them, pause and resume queues.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -26,8 +26,8 @@ pub(crate) const REMEMBER: Duration = Duration::from_secs(24 * 3600);
 #[derive(Clone)]
 pub struct Client {
     connection: Connection,
-    /// Queues this process has announced in the set of queues.
-    announced: Arc<Mutex<HashSet<QueueName>>>,
+    /// The keys of the queues that this process has announced in the set of queues; to put them together takes as long as a move.
+    announced: Arc<Mutex<HashMap<QueueName, QueueKeys>>>,
 }
 
 /// What may differ from the job type's policy for one job.
@@ -293,16 +293,17 @@ impl Client {
     }
 
     pub(crate) fn keys(&self, queue: &QueueName) -> QueueKeys {
-        self.connection.namespace().queue(queue)
+        let known = self.announced.lock().expect("no panic while announcing").get(queue).cloned();
+        known.unwrap_or_else(|| self.connection.namespace().queue(queue))
     }
 
     /// Makes the queue known to whoever lists queues; once a process and queue.
     pub(crate) async fn announce(&self, queue: &QueueName) -> Result<(), Error> {
-        if self.announced.lock().expect("no panic while announcing").contains(queue) {
+        if self.announced.lock().expect("no panic while announcing").contains_key(queue) {
             return Ok(());
         }
         redis::cmd("SADD").arg(self.connection.namespace().queues()).arg(queue.as_str()).exec_async(&mut self.connection.shared()).await?;
-        self.announced.lock().expect("no panic while announcing").insert(queue.clone());
+        self.announced.lock().expect("no panic while announcing").insert(queue.clone(), self.connection.namespace().queue(queue));
         Ok(())
     }
 }

@@ -31,11 +31,24 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    throughput_table().await?;
-    latency_table().await?;
-    depth_table().await?;
-    idle_table().await?;
-    recovery_table().await
+    let only = std::env::args().nth(1);
+    let wants = |table: &str| only.as_deref().is_none_or(|only| only == table);
+    if wants("throughput") {
+        throughput_table().await?;
+    }
+    if wants("latency") {
+        latency_table().await?;
+    }
+    if wants("depth") {
+        depth_table().await?;
+    }
+    if wants("idle") {
+        idle_table().await?;
+    }
+    if wants("recovery") {
+        recovery_table().await?;
+    }
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
