@@ -1,10 +1,9 @@
---[[ look: all that is known of one job, of one moment. Called by Inspector::job. Changes nothing; no MULTI, as in glance.
-     KEYS  jobs, scheduled, running, leases, tries, priorities, outcomes, cancels, progress, extras, history of the job
-     ARGV  its id
+--[[ look: all that is known of one job, of one moment. Called by Inspector::job. Changes nothing; no MULTI, as in glance. Joined: keys.
+     ARGV[1] id
      Returns  { envelope, due, lease's end, token, tries, priority, outcome, progress, extras: each or nil, 1 if cancelling, history } ]]
-local function of(n) return redis.call('HGET', KEYS[n], ARGV[1]) end
-local function score(n) return redis.call('ZSCORE', KEYS[n], ARGV[1]) end
+local id = ARGV[1]
+local function of(hash) return call('HGET', hash, id) end
 return {
-    of(1), score(2), score(3), of(4), of(5), of(6), of(7), of(9), of(10),
-    redis.call('HEXISTS', KEYS[8], ARGV[1]), redis.call('LRANGE', KEYS[11], 0, -1),
+  of(jobs), call('ZSCORE', scheduled, id), call('ZSCORE', running, id), of(leases), of(tries), of(priorities), of(outcomes), of(progress),
+  of(extras), call('HEXISTS', cancels, id), call('LRANGE', history .. ':' .. id, 0, -1),
 }

@@ -1,9 +1,7 @@
 //! Read-only views for people: queues, jobs, lists of jobs. Nothing here changes a key.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::LazyLock;
 
-use redis::Script;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::BatchOf;
@@ -12,6 +10,7 @@ use crate::keys::Key;
 use crate::shares::{HeldBack, Sharing};
 use crate::{
     Attempt, BatchId, Connection, Envelope, Error, JobId, Limits, Millis, Outcome, QueueName, State, TransfersView, Tries, UniqueView,
+    scripts,
 };
 
 /// A list never shows more than this many jobs at once.
@@ -22,9 +21,6 @@ const GHOSTS_MAX: usize = 100;
 const LANES_MAX: usize = 1_000;
 /// Transfers whose age is looked at.
 const TRANSFERS_MAX: usize = 100;
-
-static GLANCE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../lua/glance.lua")));
-static LOOK: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("../lua/look.lua")));
 
 /// One queue at a glance.
 #[derive(Debug, Clone, Serialize)]
@@ -123,17 +119,9 @@ impl Inspector {
 
     pub async fn queue(&self, name: &QueueName) -> Result<QueueView, Error> {
         let keys = self.connection.namespace().queue(name);
-        let mut glance = GLANCE.prepare_invoke();
-        for key in [Key::Scheduled, Key::Running, Key::Finished, Key::Dead, Key::Notices] {
-            glance.key(keys.get(key));
-        }
-        glance.key(keys.transfers_due()).key(keys.batches());
-        for key in [Key::Jobs, Key::Meta, Key::Stats] {
-            glance.key(keys.get(key));
-        }
         type Counts = (u64, u64, u64, u64, u64, u64, u64, u64, Option<String>, BTreeMap<String, u64>);
         let (scheduled, running, finished, dead, notices, transfers, batches, jobs, paused, moves): Counts =
-            glance.invoke_async(&mut self.connection.shared()).await?;
+            scripts::glance(&self.connection, &keys).await?;
         // Every job is in one place; in how many lanes the rest waits does not matter.
         let ready = jobs.saturating_sub(scheduled + running + finished + dead);
         let Sharing { limits, held_back, keys_held_back, suspects } = self.sharing(name, ready, running).await?;
@@ -184,14 +172,9 @@ impl Inspector {
     /// [`Error::NoSuchJob`] when nothing is known of it in that queue.
     pub async fn job(&self, queue: &QueueName, id: &JobId) -> Result<JobView, Error> {
         let keys = self.connection.namespace().queue(queue);
-        let mut look = LOOK.prepare_invoke();
-        for key in [Key::Jobs, Key::Scheduled, Key::Running, Key::Leases, Key::Tries, Key::Priorities, Key::Outcomes] {
-            look.key(keys.get(key));
-        }
-        look.key(keys.get(Key::Cancels)).key(keys.get(Key::Progress)).key(keys.get(Key::Extras)).key(keys.history_of(id)).arg(id.as_str());
         type Text = Option<String>;
         type Parts = (Option<Vec<u8>>, Option<f64>, Option<f64>, Text, Text, Option<u8>, Text, Text, Text, bool, Vec<String>);
-        let parts: Parts = look.invoke_async(&mut self.connection.shared()).await?;
+        let parts: Parts = scripts::look(&self.connection, &keys, id).await?;
         let (bytes, due, lease, token, tries, priority, outcome, progress, extra, cancel_asked, history) = parts;
         let outcome: Option<Outcome> = outcome.and_then(|json| serde_json::from_str(&json).ok());
         if bytes.is_none() && outcome.is_none() {

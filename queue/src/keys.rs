@@ -58,6 +58,7 @@ pub(crate) struct QueueKeys {
 
 /// A fixed key of a queue; the number is its place in `KEYS`, from zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(dead_code, reason = "some only the scripts read; the variants count the places of KEYS")]
 pub(crate) enum Key {
     /// `celeriac:{queue}:jobs` (hash: job id → envelope)
     Jobs,
@@ -86,7 +87,6 @@ pub(crate) enum Key {
     /// `…:progress` (hash: job id → progress JSON)
     Progress,
     /// `…:waited` (set: ids of living jobs whose end somebody waits for)
-    #[expect(dead_code, reason = "only the scripts read it; the variants count the places of KEYS")]
     Waited,
     /// `…:seen` (zset: id → remembered until, ms; ids given by the caller, kept for idempotent enqueue)
     Seen,

@@ -34,6 +34,8 @@ static RELEASE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "
 static REQUEUE: LazyLock<Script> = script!("keys", "lanes", "unique", "requeue");
 static DELETE: LazyLock<Script> = script!("keys", "drop", "delete");
 static OUTLINES: LazyLock<Script> = script!("keys", "outlines");
+static GLANCE: LazyLock<Script> = script!("keys", "glance");
+static LOOK: LazyLock<Script> = script!("keys", "look");
 static PRUNE: LazyLock<Script> = script!("keys", "lanes", "unique", "batch", "drop", "forget", "prune");
 static ACKNOWLEDGE: LazyLock<Script> = script!("keys", "acknowledge");
 static WAIT: LazyLock<Script> = script!("keys", "wait");
@@ -257,6 +259,18 @@ pub(crate) async fn claim(connection: &Connection, keys: &QueueKeys, args: Claim
         },
         to_move: to_move == 1,
     })
+}
+
+/// The counts of a queue, as `lua/glance.lua` lists them.
+pub(crate) async fn glance<T: redis::FromRedisValue>(connection: &Connection, keys: &QueueKeys) -> Result<T, Error> {
+    let reply = Call::new("glance", &GLANCE, keys).reply(connection).await?;
+    redis::from_redis_value(reply).map_err(|error| unexpected("glance", error))
+}
+
+/// What is known of a job, as `lua/look.lua` lists it.
+pub(crate) async fn look<T: redis::FromRedisValue>(connection: &Connection, keys: &QueueKeys, id: &JobId) -> Result<T, Error> {
+    let reply = Call::new("look", &LOOK, keys).arg(id.as_str()).reply(connection).await?;
+    redis::from_redis_value(reply).map_err(|error| unexpected("look", error))
 }
 
 /// Per job: whether the lease was kept, and whether somebody asked to cancel the job.
