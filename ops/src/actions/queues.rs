@@ -1,11 +1,14 @@
 //! Pause, resume and limit a queue.
 
+use std::time::Duration;
+
 use celeriac_queue::{Limits, Pause, QueueName};
 use chrono::Utc;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::audit::{self, Actor};
+use crate::human::moment;
 use crate::stores::Stores;
 use crate::views::queues::PauseRow;
 
@@ -29,18 +32,33 @@ pub(crate) struct LimitsReport {
     pub(crate) note: Option<String>,
 }
 
+/// `time`: after so long the queue resumes by itself.
+///
 /// # Errors
 /// When Redis does not answer.
-pub(crate) async fn pause(stores: &Stores, actor: &Actor, queue: &QueueName, reason: &str) -> anyhow::Result<PauseReport> {
+pub(crate) async fn pause(
+    stores: &Stores,
+    actor: &Actor,
+    queue: &QueueName,
+    reason: &str,
+    time: Option<Duration>,
+) -> anyhow::Result<PauseReport> {
     let inspector = stores.inspector().await?;
     let before = inspector.queue(queue).await?.paused;
     if let Some(standing) = before {
         return Ok(PauseReport { queue: queue.clone(), changed: false, paused: Some(standing.into()), note: None });
     }
+    let client = stores.client().await?;
     let at = Utc::now().timestamp_millis().unsigned_abs();
-    let pause = Pause { reason: reason.to_owned(), by: actor.as_str().to_owned(), at, resume_at: None };
-    stores.client().await?.pause(queue, &pause).await?;
-    let note = audit::record_after(stores, actor, "pause", queue.as_str(), json!({ "reason": reason })).await;
+    let resume_at = match time {
+        // It is Redis that will compare it with its clock.
+        Some(time) => Some(client.connection().time_ms().await? + time.as_millis() as u64),
+        None => None,
+    };
+    let pause = Pause { reason: reason.to_owned(), by: actor.as_str().to_owned(), at, resume_at };
+    client.pause(queue, &pause).await?;
+    let details = json!({ "reason": reason, "resume_at": resume_at.map(moment) });
+    let note = audit::record_after(stores, actor, "pause", queue.as_str(), details).await;
     Ok(PauseReport { queue: queue.clone(), changed: true, paused: Some(pause.into()), note })
 }
 

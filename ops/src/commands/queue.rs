@@ -1,5 +1,7 @@
 //! `celeriac queue`: list, pause, resume, limit, and the keys that share one.
 
+use std::time::Duration;
+
 use celeriac_queue::QueueName;
 use clap::Subcommand;
 
@@ -7,10 +9,11 @@ use super::inspect::{queue_table, with_remarks};
 use super::limit::Limit;
 use crate::actions::queues;
 use crate::audit::Actor;
+use crate::human::{clock, parse_duration};
 use crate::reply::{Cell, Reply, Table, Tone};
 use crate::stores::Stores;
 use crate::views::keys;
-use crate::views::queues::all;
+use crate::views::queues::{PauseRow, all};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum QueueCommand {
@@ -22,6 +25,9 @@ pub(crate) enum QueueCommand {
         /// Why: shown wherever the queue is.
         #[arg(long)]
         reason: String,
+        /// Resume by itself after so long, as in 30m.
+        #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+        time: Option<Duration>,
     },
     /// Hand out a queue's work again.
     Resume { queue: QueueName },
@@ -40,7 +46,7 @@ impl QueueCommand {
     pub(crate) async fn run(self, stores: &Stores, actor: &Actor) -> anyhow::Result<Reply> {
         match self {
             Self::List => list(stores).await,
-            Self::Pause { queue, reason } => pause(stores, actor, &queue, &reason).await,
+            Self::Pause { queue, reason, time } => pause(stores, actor, &queue, &reason, time).await,
             Self::Resume { queue } => resume(stores, actor, &queue).await,
             Self::Limit(limit) => limit.run(stores, actor).await,
             Self::Keys { queue, limit } => keys(stores, &queue, limit).await,
@@ -70,11 +76,14 @@ async fn keys(stores: &Stores, queue: &QueueName, limit: usize) -> anyhow::Resul
     Ok(reply)
 }
 
-async fn pause(stores: &Stores, actor: &Actor, queue: &QueueName, reason: &str) -> anyhow::Result<Reply> {
+async fn pause(stores: &Stores, actor: &Actor, queue: &QueueName, reason: &str, time: Option<Duration>) -> anyhow::Result<Reply> {
     anyhow::ensure!(!reason.trim().is_empty(), "a pause needs a reason: whoever looks at the queue will want to know it");
-    let report = queues::pause(stores, actor, queue, reason.trim()).await?;
+    let report = queues::pause(stores, actor, queue, reason.trim(), time).await?;
     let line = match (&report.paused, report.changed) {
         (Some(standing), false) => format!("{queue} was paused before ({}, by {}); that reason stands.", standing.reason, standing.by),
+        (Some(PauseRow { resume_at: Some(resume_at), .. }), true) => {
+            format!("{queue} is paused until {}. Running jobs go on; no other is handed out.", clock(*resume_at))
+        }
         _ => format!("{queue} is paused. Running jobs go on; no other is handed out."),
     };
     Ok(Reply::of(&report).line(line).note(report.note))

@@ -23,7 +23,7 @@ use anyhow::Context;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Router, serve as serve_http};
 use celeriac_process::stop::Stop;
 use tokio::net::TcpListener;
@@ -95,6 +95,7 @@ fn router_until(stores: Stores, address: SocketAddr, closing: Stop) -> anyhow::R
         .route("/api/v1/batches/{home}/{id}", get(batches::show))
         .route("/api/v1/queues/{queue}/limits", get(queues::limits).put(queues::put).delete(queues::clear))
         .route("/api/v1/queues/{queue}/keys", get(queues::keys))
+        .route("/api/v1/queues/{queue}/pause", put(queues::pause).delete(queues::resume))
         .method_not_allowed_fallback(async || Error::WrongMethod)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
     let console = Router::new()

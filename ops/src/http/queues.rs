@@ -1,4 +1,6 @@
-//! `/api/v1/queues/{queue}/limits` and `/keys`: how a queue is shared, for services that steer it.
+//! `/api/v1/queues/{queue}/limits`, `/keys` and `/pause`: how a queue is shared and whether it goes on, for services that steer it.
+
+use std::time::Duration;
 
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
@@ -9,19 +11,29 @@ use serde::{Deserialize, Serialize};
 use super::Shared;
 use super::auth::Caller;
 use super::request_id::RequestId;
-use crate::actions::queues::{LimitsReport, set_limits};
+use crate::actions::queues::{self, LimitsReport, PauseReport, set_limits};
 use crate::error::Error;
 use crate::views::keys::{self, KeyRow};
 
 /// Keys of one answer.
 const KEYS_MAX: usize = 1_000;
 const KEYS_USUALLY: usize = 100;
+const SECONDS_MAX: f64 = 3.2e8;
 
 /// `?limit=` of the list of keys.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Page {
     limit: Option<usize>,
+}
+
+/// The body of a pause. An unknown field is refused.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PauseRequest {
+    reason: String,
+    /// Resumes by itself after so long.
+    for_seconds: Option<f64>,
 }
 
 /// Those with the most jobs first.
@@ -68,6 +80,42 @@ async fn change(shared: &Shared, caller: &Caller, request_id: &str, queue: &str,
         }
     })?;
     tracing::info!(queue.name = %queue, request.id = request_id, by = caller.0.as_str(), "changed the limits of a queue");
+    Ok(Json(report))
+}
+
+/// Pauses the queue; the first reason stands.
+pub(super) async fn pause(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Extension(RequestId(request_id)): Extension<RequestId>,
+    Path(queue): Path<String>,
+    body: Result<Json<PauseRequest>, JsonRejection>,
+) -> Result<Json<PauseReport>, Error> {
+    let queue = named(&queue)?;
+    let Json(PauseRequest { reason, for_seconds }) = body?;
+    if reason.trim().is_empty() {
+        return Err(Error::Invalid("a pause needs a reason: whoever looks at the queue will want to know it".into()));
+    }
+    let time = match for_seconds {
+        Some(seconds) if !(0.0..=SECONDS_MAX).contains(&seconds) => {
+            return Err(Error::Invalid("for_seconds must be a number from 0 to 320000000 (ten years)".into()));
+        }
+        seconds => seconds.map(Duration::from_secs_f64),
+    };
+    let report = queues::pause(&shared.stores, &caller.0, &queue, reason.trim(), time).await.map_err(Error::Unavailable)?;
+    tracing::info!(queue.name = %queue, request.id = request_id, by = caller.0.as_str(), changed = report.changed, "paused a queue");
+    Ok(Json(report))
+}
+
+pub(super) async fn resume(
+    State(shared): State<Shared>,
+    caller: Caller,
+    Extension(RequestId(request_id)): Extension<RequestId>,
+    Path(queue): Path<String>,
+) -> Result<Json<PauseReport>, Error> {
+    let queue = named(&queue)?;
+    let report = queues::resume(&shared.stores, &caller.0, &queue).await.map_err(Error::Unavailable)?;
+    tracing::info!(queue.name = %queue, request.id = request_id, by = caller.0.as_str(), changed = report.changed, "resumed a queue");
     Ok(Json(report))
 }
 

@@ -6,7 +6,7 @@ use celeriac_queue::{HeldBack, Inspector, Limits, Pause, QueueName, QueueView};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::human::moment;
+use crate::human::{clock, moment};
 use crate::views::keys::limits_text;
 
 #[derive(Debug, Clone, Serialize)]
@@ -73,14 +73,12 @@ impl QueueRow {
     /// One line for whoever asks why nothing moves.
     pub(crate) fn pause_sentence(&self) -> Option<String> {
         let pause = self.paused.as_ref()?;
-        Some(format!(
-            "{} is paused: {} (by {}, {}). Resume it with: celeriac queue resume {}",
-            self.queue,
-            pause.reason,
-            pause.by,
-            crate::human::clock(pause.at),
-            self.queue
-        ))
+        let (queue, PauseRow { reason, by, at, .. }) = (&self.queue, pause);
+        let resumes = match pause.resume_at {
+            Some(resume_at) => format!("It resumes by itself at {}, or now", clock(resume_at)),
+            None => "Resume it".to_owned(),
+        };
+        Some(format!("{queue} is paused: {reason} (by {by}, {}). {resumes} with: celeriac queue resume {queue}", clock(*at)))
     }
 }
 
@@ -117,7 +115,7 @@ impl QueueRow {
 impl HeldRow {
     pub(crate) fn sentence(&self) -> String {
         match self.until {
-            Some(until) => format!("Held back by its rate until {}.", crate::human::clock(until)),
+            Some(until) => format!("Held back by its rate until {}.", clock(until)),
             None => "Held back: as many run as may at once.".to_owned(),
         }
     }

@@ -24,7 +24,11 @@ async fn queues_are_told_with_the_reason_of_a_pause(pool: PgPool) {
     documents is paused: the key is refused (by … at …). Resume it with: celeriac queue resume documents
     ");
     assert_eq!(here.run(&["inspect", "stats"]).await.json["queues"][0]["paused"]["reason"], "the key is refused");
-    assert!(here.text(&["inspect", "active"]).await.contains("the key is refused"), "whoever wonders why nothing runs is told");
+    here.run(&["queue", "resume", "documents"]).await;
+    let paused = here.text(&["queue", "pause", "documents", "--reason", "a short one", "--for", "30m"]).await;
+    assert!(paused.starts_with("documents is paused until "), "{paused}");
+    assert!(here.text(&["queue", "list"]).await.contains("It resumes by itself at "));
+    assert!(here.text(&["inspect", "active"]).await.contains("a short one"), "whoever wonders why nothing runs is told");
     let stats = here.run(&["inspect", "stats"]).await.json;
     assert_eq!((stats["workers"].as_u64(), stats["queues"][0]["moves"]["enqueued"].as_u64()), (Some(0), Some(2)));
 }

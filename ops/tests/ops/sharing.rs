@@ -120,6 +120,31 @@ async fn limits_are_set_shown_and_lifted_over_http_and_each_change_is_in_the_aud
 }
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_queue_is_paused_for_a_time_and_resumed_over_http(pool: PgPool) {
+    let here = Installation::new(pool).await;
+    let (router, key) = (here.router(), here.key("web-app").await);
+    let path = "/api/v1/queues/reports/pause";
+    for (mistake, sentence) in [
+        (json!({ "reason": " " }), "needs a reason"),
+        (json!({ "reason": "why", "for_seconds": -1 }), "from 0 to 320000000"),
+        (json!({ "reason": "why", "for_minutes": 1 }), "unknown field"),
+    ] {
+        let refused = ask(&router, &key, Method::PUT, path, Some(mistake)).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(refused.text.contains(sentence), "{}", refused.text);
+    }
+    let paused = ask(&router, &key, Method::PUT, path, Some(json!({ "reason": "it is moved", "for_seconds": 1_800 }))).await.json();
+    assert_eq!((&paused["changed"], &paused["paused"]["reason"]), (&json!(true), &json!("it is moved")));
+    let moment = |name: &str| paused["paused"][name].as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+    assert_eq!((moment("resume_at") - moment("at")).num_minutes(), 30);
+    let again = ask(&router, &key, Method::PUT, path, Some(json!({ "reason": "another" }))).await.json();
+    assert_eq!((&again["changed"], &again["paused"]["reason"]), (&json!(false), &json!("it is moved")));
+    assert_eq!(ask(&router, "wrong", Method::DELETE, path, None).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(ask(&router, &key, Method::DELETE, path, None).await.json()["changed"], true);
+    assert_eq!(ask(&router, &key, Method::DELETE, path, None).await.json()["changed"], false);
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
 async fn the_limit_command_changes_what_it_names_and_leaves_the_rest(pool: PgPool) {
     let here = Installation::new(pool).await;
     let limit = ["queue", "limit", "default"];

@@ -76,6 +76,7 @@ pub(super) struct Paused {
     pub(super) reason: String,
     pub(super) by: String,
     pub(super) at: Moment,
+    pub(super) resumes: Option<Moment>,
 }
 
 pub(super) struct Worker {
@@ -204,6 +205,7 @@ impl Queue {
                 reason: pause.reason.clone(),
                 by: pause.by.clone(),
                 at: Moment::new(pause.at, now),
+                resumes: pause.resume_at.map(|at| Moment::new(at, now)),
             }),
             limits: limits_text(&row.limits),
             held: row.held_back.as_ref().map(HeldRow::sentence),
