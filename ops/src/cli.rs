@@ -8,7 +8,7 @@ use futures::future::LocalBoxFuture;
 
 use crate::audit::Actor;
 use crate::commands::{
-    backup, batch, check, costs, dead, demo, document, enqueue, health, inspect, job, key, migrate, queue, recover, schedule, serve,
+    backup, batch, chain, check, costs, dead, demo, document, enqueue, health, inspect, job, key, migrate, queue, recover, schedule, serve,
     standin, stats,
 };
 use crate::out;
@@ -56,7 +56,9 @@ pub(crate) enum OnStores {
     /// Show, cancel or retry one job.
     #[command(subcommand)]
     Job(job::JobCommand),
-    /// List batches, or show one.
+    /// Put a chain into its queue: jobs that run one after the other.
+    Chain(chain::Chain),
+    /// Enqueue a batch, list batches, or show one.
     #[command(subcommand)]
     Batch(batch::BatchCommand),
     /// Jobs that failed for good: list them, group them by cause, replay or delete them.
@@ -127,6 +129,7 @@ impl OnStores {
             Self::Enqueue(enqueue) => Box::pin(enqueue.run(stores)),
             Self::Inspect(inspect) => Box::pin(inspect.run(stores)),
             Self::Job(job) => Box::pin(job.run(stores, actor)),
+            Self::Chain(chain) => Box::pin(chain.run(stores)),
             Self::Batch(batch) => Box::pin(batch.run(stores)),
             Self::Dead(dead) => Box::pin(dead.run(stores, actor)),
             Self::Stats(stats) => Box::pin(stats.run(stores)),

@@ -1,8 +1,7 @@
 //! The one way in for a job from outside: checked, then given to Redis or, durably, written to the outbox.
 
 use celeriac_queue::{
-    BatchEnqueued, BatchId, Client, Conflict, EnqueueOptions, Enqueued, JobId, Origin, PAYLOAD_BYTES_MAX, Policy, QueueName, State, Unique,
-    UniqueScope, When,
+    Client, Conflict, EnqueueOptions, Enqueued, JobId, Origin, PAYLOAD_BYTES_MAX, Policy, QueueName, State, Unique, UniqueScope,
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -114,79 +113,11 @@ impl NewJob {
     }
 }
 
-/// A member or a callback of a batch, as somebody outside asks for it.
-#[derive(Debug)]
-pub(crate) struct BatchJob {
-    pub(crate) job: String,
-    /// A JSON object; none: an empty one.
-    pub(crate) args: Option<Box<RawValue>>,
-    pub(crate) queue: Option<QueueName>,
-    pub(crate) priority: Option<u8>,
-    pub(crate) delay_seconds: Option<f64>,
-    pub(crate) expires_at: Option<DateTime<Utc>>,
-    pub(crate) key: Option<String>,
-    pub(crate) units: Option<u32>,
-}
-
-/// Accepts a batch, into Redis. The same id again with as many jobs is a duplicate, or completes a call that was cut short.
-///
-/// # Errors
-/// [`Refused`]; then nothing was enqueued, or (store errors) a part: repeat with the same id.
-pub(crate) async fn accept_batch(
-    stores: &Stores,
-    id: Option<BatchId>,
-    jobs: Vec<BatchJob>,
-    callbacks: Vec<(When, BatchJob)>,
-    request_id: &str,
-) -> Result<BatchEnqueued, Refused> {
-    let mut batch = stores.client().await?.batch();
-    if let Some(id) = id {
-        batch = batch.id(id);
-    }
-    for job in jobs {
-        let (name, payload, policy, options) = job.taken_apart(request_id)?;
-        batch = batch.add_raw(&name, payload, &policy, options);
-    }
-    for (when, job) in callbacks {
-        let (name, payload, policy, options) = job.taken_apart(request_id)?;
-        batch = batch.on_raw(when, &name, payload, &policy, options);
-    }
-    batch.enqueue().await.map_err(refused_by_queue)
-}
-
-impl BatchJob {
-    fn taken_apart(self, request_id: &str) -> Result<(String, Vec<u8>, Policy, EnqueueOptions), Refused> {
-        let payload = self.args.map_or_else(|| b"{}".to_vec(), |args| args.get().as_bytes().to_vec());
-        if !payload.trim_ascii_start().starts_with(b"{") {
-            return Err(not_an_object(&self.job));
-        }
-        let delay = match self.delay_seconds {
-            Some(seconds) if !(0.0..=3.2e8).contains(&seconds) => {
-                return Err(Refused::Invalid("delay_seconds must be a number from 0 to 320000000 (ten years)".into()));
-            }
-            seconds => seconds.map(std::time::Duration::from_secs_f64),
-        };
-        let options = EnqueueOptions {
-            queue: self.queue,
-            priority: self.priority,
-            delay,
-            expires_at: self.expires_at.map(millis),
-            key: self.key,
-            units: self.units,
-            origin: Origin::Http,
-            request_id: Some(request_id.to_owned()),
-            ..EnqueueOptions::default()
-        };
-        let policy = policy_of(&self.job);
-        Ok((self.job, payload, policy, options))
-    }
-}
-
-fn not_an_object(job: &str) -> Refused {
+pub(crate) fn not_an_object(job: &str) -> Refused {
     Refused::Invalid(format!("the arguments of {job} must be a JSON object, as in {{\"document_id\": 1}}"))
 }
 
-fn refused_by_queue(error: celeriac_queue::Error) -> Refused {
+pub(crate) fn refused_by_queue(error: celeriac_queue::Error) -> Refused {
     use celeriac_queue::Error as Queue;
     match error {
         Queue::InvalidName { .. } | Queue::Refused(_) | Queue::BatchTooLarge { .. } => Refused::Invalid(error.to_string()),
@@ -196,7 +127,7 @@ fn refused_by_queue(error: celeriac_queue::Error) -> Refused {
 }
 
 /// The policy of a job that this program knows; that of a stranger's job is the default.
-fn policy_of(job: &str) -> Policy {
+pub(crate) fn policy_of(job: &str) -> Policy {
     celeriac_jobs::catalog().into_iter().find(|known| known.name == job).map(|known| known.policy).unwrap_or_default()
 }
 

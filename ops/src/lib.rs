@@ -9,6 +9,7 @@ pub mod audit;
 mod checks;
 pub mod cli;
 mod commands;
+mod composite;
 pub mod demo;
 pub mod devstack;
 mod documents;

@@ -1,16 +1,27 @@
 //! `celeriac batch`: batches, how far they are, and what was enqueued at their end.
 
-use celeriac_queue::{BatchId, QueueName};
+use anyhow::Context;
+use celeriac_queue::{BatchId, Origin, QueueName};
 use chrono::Utc;
 use clap::Subcommand;
 
+use super::given::read_object;
+use crate::composite::accept_batch;
 use crate::human::{clock, relative};
 use crate::reply::{Reply, Table};
 use crate::stores::Stores;
 use crate::views::batches::{self, BatchRow};
 
+const EXAMPLE: &str = r#"'{"jobs": [{"job": "read_row", "args": {"row": 1}}], "on_done": {"job": "report"}}'"#;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum BatchCommand {
+    /// Enqueue many jobs, and others at their end.
+    Enqueue {
+        /// The batch as for POST /api/v1/batches: a JSON object, @FILE, or - for standard input.
+        #[arg(value_name = "JSON")]
+        batch: String,
+    },
     /// Batches with their counts: those that have not ended, then those of the last day.
     List {
         /// Only those at home in this queue: the queue of their callbacks.
@@ -32,10 +43,24 @@ pub(crate) enum BatchCommand {
 impl BatchCommand {
     pub(crate) async fn run(self, stores: &Stores) -> anyhow::Result<Reply> {
         match self {
+            Self::Enqueue { batch } => enqueue(stores, &batch).await,
             Self::List { queue, limit } => list(stores, queue.as_ref(), limit).await,
             Self::Show { id, queue } => show(stores, &id, queue.as_ref()).await,
         }
     }
+}
+
+async fn enqueue(stores: &Stores, batch: &str) -> anyhow::Result<Reply> {
+    let given = read_object(batch, "the jobs of a batch", EXAMPLE)?;
+    let request = serde_json::from_str(given.get()).with_context(|| format!("this is no batch; it is written as in {EXAMPLE}"))?;
+    let batch = accept_batch(stores, request, Origin::Cli, None).await?;
+    let (id, members) = (&batch.id, batch.members);
+    let line = match (batch.duplicate, batch.rejected) {
+        (true, _) => format!("Batch {id} had been enqueued before; nothing was changed."),
+        (false, 0) => format!("Batch {id} with {members} jobs is enqueued. See how far it is: celeriac batch show {id}"),
+        (false, rejected) => format!("Batch {id} with {members} jobs is enqueued, {rejected} of them refused for their unique keys."),
+    };
+    Ok(Reply::of(&batch).line(line))
 }
 
 async fn list(stores: &Stores, home: Option<&QueueName>, limit: usize) -> anyhow::Result<Reply> {

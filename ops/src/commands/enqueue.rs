@@ -9,6 +9,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::given::read_object;
 use crate::human::{self, parse_duration, parse_moment};
 use crate::intake::{self, Accepted, NewJob, Safety};
 use crate::nearest::nearest;
@@ -150,23 +151,8 @@ fn stranger(job: &str) -> Option<String> {
     Some(format!("{job} is not one of the jobs Celeriac ships{meant}; a worker of your own has to know it"))
 }
 
-/// # Errors
-/// Names line and column of the first mistake.
 fn read_args(given: &str) -> anyhow::Result<Box<RawValue>> {
-    let text = match given.strip_prefix('@') {
-        Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read the arguments from {path}"))?,
-        None if given == "-" => std::io::read_to_string(std::io::stdin()).context("cannot read the arguments from standard input")?,
-        None => given.to_owned(),
-    };
-    match serde_json::from_str::<Box<RawValue>>(&text) {
-        Ok(value) if value.get().starts_with('{') => Ok(value),
-        Ok(_) => anyhow::bail!("the arguments must be a JSON object, as in --args '{{\"document_id\": 1}}'"),
-        Err(error) => {
-            let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
-            let caret = " ".repeat(error.column().saturating_sub(1));
-            anyhow::bail!("the arguments are not JSON: {error}\n  {line}\n  {caret}^")
-        }
-    }
+    read_object(given, "the arguments", "--args '{\"document_id\": 1}'")
 }
 
 fn sentence(accepted: &Accepted, chosen_id: Option<&JobId>) -> String {

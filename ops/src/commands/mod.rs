@@ -2,12 +2,14 @@
 
 pub(crate) mod backup;
 pub(crate) mod batch;
+pub(crate) mod chain;
 pub(crate) mod check;
 pub(crate) mod costs;
 pub(crate) mod dead;
 pub(crate) mod demo;
 pub(crate) mod document;
 pub(crate) mod enqueue;
+mod given;
 pub(crate) mod health;
 pub(crate) mod inspect;
 pub(crate) mod job;

@@ -93,6 +93,7 @@ fn router_until(stores: Stores, address: SocketAddr, closing: Stop) -> anyhow::R
         .route("/api/v1/queues/{queue}/dead/replay", post(dead::replay))
         .route("/api/v1/batches", post(batches::create))
         .route("/api/v1/batches/{home}/{id}", get(batches::show))
+        .route("/api/v1/chains", post(batches::create_chain))
         .route("/api/v1/queues/{queue}/limits", get(queues::limits).put(queues::put).delete(queues::clear))
         .route("/api/v1/queues/{queue}/keys", get(queues::keys))
         .route("/api/v1/queues/{queue}/pause", put(queues::pause).delete(queues::resume))

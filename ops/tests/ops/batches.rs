@@ -59,6 +59,32 @@ async fn a_batch_is_made_once_shown_with_its_counts_and_calls_back_when_a_member
 }
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_chain_and_a_batch_are_enqueued_once_over_http_or_by_command(pool: PgPool) {
+    let here = Installation::new(pool).await;
+    let (router, key) = (here.router(), here.key("web-app").await);
+    let chain = json!({ "id": "letter-7", "jobs": [{ "job": "fetch", "args": { "page": 1 } }, { "job": "print", "queue": "slow" }] });
+    let ask = async |key: &str, body: &Value| {
+        let request = Request::post("/api/v1/chains").header("x-api-key", key).header("content-type", "application/json");
+        send(&router, request.body(body.to_string().into()).unwrap()).await
+    };
+    assert_eq!(ask("cel_wrong", &chain).await.status, StatusCode::UNAUTHORIZED);
+    let begun = ask(&key, &chain).await;
+    assert_eq!(begun.status, StatusCode::ACCEPTED, "{}", begun.text);
+    assert_eq!(begun.json()["links"], json!([["default", "letter-7"], ["slow", "letter-7+1"]]));
+    let again = here.text(&["chain", &chain.to_string()]).await;
+    assert!(again.contains("letter-7+1") && again.contains("nothing was enqueued"), "{again}");
+    assert!(here.refusal(&["chain", r#"{"jobs": []}"#]).await.contains("0 links"));
+    assert!(here.refusal(&["chain", r#"{"jobs": [}"#]).await.contains("not JSON"));
+
+    assert!(here.text(&["batch", "enqueue", &import().to_string()]).await.contains("celeriac batch show import-7"));
+    assert_eq!(post(&router, &key, &import()).await.json()["duplicate"], true);
+    assert!(here.refusal(&["batch", "enqueue", r#"{"jobbs": []}"#]).await.contains("jobbs"));
+    let moves = here.run(&["inspect", "stats"]).await.json["queues"].as_array().unwrap().clone();
+    let enqueued: u64 = moves.iter().filter_map(|queue| queue["moves"]["enqueued"].as_u64()).sum();
+    assert_eq!(enqueued, 3, "the first link, and two members");
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
 async fn what_cannot_be_kept_is_refused_in_words_and_nothing_is_enqueued(pool: PgPool) {
     let here = Installation::new(pool).await;
     let (router, key) = (here.router(), here.key("web-app").await);
