@@ -38,6 +38,16 @@ pub struct Subject {
     pub id: i64,
 }
 
+/// Who makes a call.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    pub job_id: &'a str,
+    /// Wire name of the job.
+    pub job: &'static str,
+    /// Whose work it is, when it is a user's.
+    pub user_id: Option<i64>,
+}
+
 /// What the ledger says to a job that wants to make a call.
 #[derive(Debug)]
 pub enum Call {
@@ -100,11 +110,11 @@ impl Ledger {
     ///
     /// # Errors
     /// When PostgreSQL does not answer, or a stored answer cannot be decrypted.
-    pub async fn begin(&self, key: &CallKey, request_hash: &str, job_id: &str, longest: Duration) -> anyhow::Result<Call> {
+    pub async fn begin(&self, key: &CallKey, request_hash: &str, caller: &Caller<'_>, longest: Duration) -> anyhow::Result<Call> {
         let mut transaction = self.pool.begin().await?;
         let inserted = sqlx::query_scalar!(
-            "insert into celeriac.paid_calls (subject_kind, subject_id, step, page, prompt_version, model, request_hash, job_id)
-             values ($1, $2, $3, $4, $5, $6, $7, $8)
+            "insert into celeriac.paid_calls (subject_kind, subject_id, step, page, prompt_version, model, request_hash, job_id, job, user_id)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
              on conflict (subject_kind, subject_id, step, page, prompt_version, model) do nothing
              returning id",
             key.subject.kind,
@@ -114,7 +124,9 @@ impl Ledger {
             key.prompt_version,
             key.model,
             request_hash,
-            job_id
+            caller.job_id,
+            caller.job,
+            caller.user_id
         )
         .fetch_optional(&mut *transaction)
         .await?;
@@ -150,7 +162,7 @@ impl Ledger {
             }));
         }
         let age = Duration::try_from_secs_f64(row.age_seconds).unwrap_or_default();
-        if is_unknown && row.job_id != job_id && age < longest {
+        if is_unknown && row.job_id != caller.job_id && age < longest {
             return Ok(Call::UnderWay(longest - age));
         }
         if is_unknown && row.unknown_outcomes >= 1 {
@@ -158,13 +170,15 @@ impl Ledger {
         }
         let number = sqlx::query_scalar!(
             "update celeriac.paid_calls
-             set state = 'started', calls = calls + 1, unknown_outcomes = unknown_outcomes + $2, request_hash = $3, job_id = $4,
-                 answer = null, error = null, started_at = clock_timestamp(), settled_at = null
+             set state = 'started', calls = calls + 1, unknown_outcomes = unknown_outcomes + $2, request_hash = $3, job_id = $4, job = $5,
+                 user_id = $6, answer = null, answer_deleted_at = null, error = null, started_at = clock_timestamp(), settled_at = null
              where id = $1 returning calls",
             row.id,
             i32::from(is_unknown),
             request_hash,
-            job_id
+            caller.job_id,
+            caller.job,
+            caller.user_id
         )
         .fetch_one(&mut *transaction)
         .await?;
@@ -237,11 +251,35 @@ impl Ledger {
         Ok(())
     }
 
+    /// Deletes the stored answers of a step, which may repeat a document's text; what they were for, their digests and their cost stay. Asked
+    /// again, such a call is made and paid for again.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn forget_answers(&self, subject: Subject, step: &str) -> anyhow::Result<()> {
+        sqlx::query!(
+            "update celeriac.paid_calls set answer = null, answer_deleted_at = now()
+             where subject_kind = $1 and subject_id = $2 and step = $3 and answer is not null",
+            subject.kind,
+            subject.id,
+            step
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
     async fn settle(&self, permit: &Permit, settlement: Settlement<'_>) -> anyhow::Result<Totals> {
         let Settlement { state, answer, error, paid, unusable } = settlement;
         let settled = sqlx::query_as!(
             Totals,
-            r#"update celeriac.paid_calls
+            r#"with receipt as (
+                 insert into celeriac.paid_answers (call_id, number, job, user_id, model, state, input_tokens, output_tokens, cost_usd,
+                                                    provider_request_id, latency_ms)
+                 select id, $2, job, user_id, model, $3, $9::int, $10::int, $11::bigint / 1000000.0, $7, $8
+                 from celeriac.paid_calls where id = $1 and $9 is not null
+                 on conflict do nothing)
+             update celeriac.paid_calls
              set state = $3, answer = $4, error = $5, answered_model = $6, provider_request_id = $7, latency_ms = $8,
                  input_tokens = case when $9::int is null then input_tokens else coalesce(input_tokens, 0) + $9 end,
                  output_tokens = case when $10::int is null then output_tokens else coalesce(output_tokens, 0) + $10 end,

@@ -17,9 +17,13 @@ mod checkpoint;
 pub mod crypt;
 #[cfg(feature = "handlers")]
 mod exclusive;
+#[cfg(feature = "handlers")]
+mod fault;
 #[cfg(all(feature = "handlers", any(test, fuzzing)))]
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(feature = "handlers")]
+pub mod gateway;
 #[cfg(feature = "handlers")]
 pub mod ledger;
 #[cfg(feature = "handlers")]

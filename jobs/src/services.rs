@@ -8,6 +8,8 @@ use sqlx::PgPool;
 use crate::backup::Backups;
 use crate::crypt::FieldKeys;
 use crate::documents::Limits;
+use crate::gateway::Gateway;
+use crate::ledger::Ledger;
 use crate::openai::{OpenAi, OpenAiConfig};
 use crate::renewals::Renewing;
 use crate::storage::Storage;
@@ -19,7 +21,7 @@ pub struct Services {
     // Documents.
     pub storage: Storage,
     pub keys: FieldKeys,
-    pub openai: OpenAi,
+    pub gateway: Gateway,
     pub document_limits: Limits,
     pub document_retry_base: Duration,
     // Timed work.
@@ -33,18 +35,20 @@ impl Services {
     /// # Errors
     /// When a setting names something that is not there or cannot be used.
     pub fn from_settings(settings: &Settings, pool: PgPool) -> anyhow::Result<Self> {
+        let keys = FieldKeys::new(&settings.list("FIELD_ENCRYPTION_KEYS"))?;
+        let openai = OpenAi::new(OpenAiConfig {
+            base_url: settings.text("OPENAI_BASE_URL").to_owned(),
+            api_key: settings.secret("OPENAI_API_KEY"),
+            model: settings.text("OPENAI_MODEL").to_owned(),
+            timeout: settings.duration("OPENAI_TIMEOUT"),
+        })?;
         Ok(Self {
             renewing: Renewing::from_settings(settings, pool.clone())?,
             backups: Backups::from_settings(settings, pool.clone())?,
+            gateway: Gateway::new(openai, Ledger::new(pool.clone(), keys.clone())),
             pool,
             storage: Storage::local(&settings.path("MEDIA_ROOT"))?,
-            keys: FieldKeys::new(&settings.list("FIELD_ENCRYPTION_KEYS"))?,
-            openai: OpenAi::new(OpenAiConfig {
-                base_url: settings.text("OPENAI_BASE_URL").to_owned(),
-                api_key: settings.secret("OPENAI_API_KEY"),
-                model: settings.text("OPENAI_MODEL").to_owned(),
-                timeout: settings.duration("OPENAI_TIMEOUT"),
-            })?,
+            keys,
             document_limits: Limits::from_settings(settings),
             document_retry_base: settings.duration("DOCUMENT_RETRY_BASE"),
         })

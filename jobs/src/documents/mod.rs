@@ -20,8 +20,6 @@ pub mod child;
 #[cfg(feature = "handlers")]
 mod ending;
 #[cfg(feature = "handlers")]
-mod fault;
-#[cfg(feature = "handlers")]
 mod material;
 #[cfg(feature = "handlers")]
 mod reader;

@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use super::Limits;
 use super::child::message::{self, Message, ReadFault, Request};
 use super::child::{self, SUBCOMMAND};
-use super::fault::Fault;
+use crate::fault::Fault;
 use crate::storage::StoredFile;
 
 /// All pictures of one document. With their base64 and their place in the request, they take about four times this in the worker.

@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 
-use super::fault::Fault;
+use crate::fault::Fault;
 
 /// A run that has the document.
 #[derive(Debug, Clone)]

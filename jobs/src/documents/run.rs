@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use celeriac_queue::{JobContext, JobError, JobResult};
 
-use super::fault::{Fault, Next};
 use super::reader::{self, Page, Reading};
 use super::rows::{self, Begun, Completion, Run};
 use super::{Documents, Processed, SOFT_TIME_LIMIT, ask, material};
 use crate::checkpoint::checkpoint;
+use crate::fault::{Fault, Next};
 use crate::storage::{StorageError, StoredFile};
 
 /// Begins a run and carries it to its end; a failure is told to the user before the queue hears of it.
@@ -43,12 +43,12 @@ async fn steps(run: &Run, documents: &Documents, ctx: &JobContext, started: Inst
     ctx.progress(50.0, &asking_about(reading.pages.len())).await;
     let (page_count, text_length) = (reading.page_count(), reading.text_length());
     let material = material::of(reading, documents.limits.input_tokens_max);
-    let answer = ask::ask(run.document_id, material, documents, ctx).await?;
-    ctx.progress(95.0, "saving the result").await;
+    let answer = ask::ask(run, material, documents, ctx).await?;
+    ctx.progress(95.0, if answer.fresh { "saving the result" } else { "saving the result that was paid for before" }).await;
     let completion = Completion {
-        encrypted_analysis: documents.keys.encrypt(&serde_json::to_string(&answer.analysis)?),
+        encrypted_analysis: documents.keys.encrypt(&serde_json::to_string(&answer.value)?),
         model: answer.model,
-        tokens: answer.tokens,
+        tokens: answer.input_tokens.saturating_add(answer.output_tokens),
         page_count,
         text_length,
         processing_ms: i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX),

@@ -9,8 +9,7 @@ use sqlx::PgPool;
 use super::reader::ChildProgram;
 use crate::Services;
 use crate::crypt::FieldKeys;
-use crate::ledger::Ledger;
-use crate::openai::OpenAi;
+use crate::gateway::Gateway;
 use crate::storage::Storage;
 
 /// The services and limits of document processing. Cheap to clone.
@@ -19,8 +18,7 @@ pub struct Documents {
     pub pool: PgPool,
     pub storage: Storage,
     pub keys: FieldKeys,
-    pub ledger: Ledger,
-    pub openai: OpenAi,
+    pub gateway: Gateway,
     pub limits: Limits,
     pub backoff: Backoff,
 }
@@ -63,8 +61,7 @@ impl Documents {
             pool: services.pool.clone(),
             storage: services.storage.clone(),
             keys: services.keys.clone(),
-            ledger: Ledger::new(services.pool.clone(), services.keys.clone()),
-            openai: services.openai.clone(),
+            gateway: services.gateway.clone(),
             limits: services.document_limits.clone(),
             backoff: super::backoff(services.document_retry_base),
         }

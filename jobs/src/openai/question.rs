@@ -1,5 +1,7 @@
 //! What is asked of the model, and its wire form.
 
+use std::borrow::Cow;
+
 use async_openai::types::responses::{
     CreateResponse, EasyInputContent, EasyInputMessage, ImageDetail, InputContent, InputImageContent, InputItem, InputParam,
     InputTextContent, ResponseFormatJsonSchema, ResponseTextParam, Role, TextResponseFormatConfiguration,
@@ -13,7 +15,7 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Clone)]
 pub struct Question {
     /// Ours, and trusted; everything in `parts` is a stranger's.
-    pub instructions: &'static str,
+    pub instructions: Cow<'static, str>,
     pub parts: Vec<Part>,
     /// The answer is JSON of this schema, strictly.
     pub schema_name: &'static str,
@@ -63,7 +65,7 @@ impl Question {
         };
         CreateResponse {
             model: Some(model.to_owned()),
-            instructions: Some(self.instructions.to_owned()),
+            instructions: Some(self.instructions.clone().into_owned()),
             input: InputParam::Items(vec![InputItem::EasyMessage(message)]),
             text: Some(ResponseTextParam { format: TextResponseFormatConfiguration::JsonSchema(format), verbosity: None }),
             max_output_tokens: Some(self.output_tokens_max),
@@ -93,7 +95,7 @@ mod tests {
     fn the_request_keeps_nothing_at_the_provider_and_demands_the_schema() {
         let parts = vec![Part::Text("page".into()), Part::Picture { media_type: "image/png".into(), bytes: vec![1, 2, 3] }];
         let schema = serde_json::json!({"type": "object"});
-        let question = Question { instructions: "i", parts, schema_name: "n", schema: schema.clone(), output_tokens_max: 9 };
+        let question = Question { instructions: "i".into(), parts, schema_name: "n", schema: schema.clone(), output_tokens_max: 9 };
         let wire = serde_json::to_value(question.to_wire("m")).unwrap();
         assert_eq!(wire["store"], false);
         assert_eq!(wire["text"]["format"], serde_json::json!({"type": "json_schema", "name": "n", "schema": schema, "strict": true}));

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use celeriac_jobs::crypt::FieldKeys;
 use celeriac_jobs::documents::{Analysis, ChildProgram, Documents, Limits, ProcessDocument, Processed};
+use celeriac_jobs::gateway::Gateway;
 use celeriac_jobs::ledger::Ledger;
 use celeriac_jobs::openai::{OpenAi, OpenAiConfig};
 use celeriac_jobs::storage::Storage;
@@ -67,10 +68,15 @@ pub(crate) fn reader() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_celeriac-reader"))
 }
 
+fn keys() -> FieldKeys {
+    FieldKeys::new(&["Y2VsZXJpYWMtZXhhbXBsZS1rZXktMzItYnl0ZXMhISE="]).unwrap()
+}
+
 /// A gateway to the model at that address.
-pub(crate) fn model_at(base_url: &str, timeout: Duration) -> OpenAi {
+pub(crate) fn model_at(base_url: &str, timeout: Duration, pool: &PgPool) -> Gateway {
     let (base_url, api_key) = (base_url.to_owned(), "sk-test".to_owned().into());
-    OpenAi::new(OpenAiConfig { base_url, api_key, model: MODEL.to_owned(), timeout }).unwrap()
+    let openai = OpenAi::new(OpenAiConfig { base_url, api_key, model: MODEL.to_owned(), timeout }).unwrap();
+    Gateway::new(openai, Ledger::new(pool.clone(), keys()))
 }
 
 impl Desk {
@@ -85,13 +91,11 @@ impl Desk {
         let client = Client::connect(&redis).await.unwrap();
         let media = tempfile::tempdir().unwrap();
         let stub = OpenAiStub::start(Options::default()).await.unwrap();
-        let keys = FieldKeys::new(&["Y2VsZXJpYWMtZXhhbXBsZS1rZXktMzItYnl0ZXMhISE="]).unwrap();
         let documents = Documents {
             pool: pool.clone(),
             storage: Storage::local(media.path()).unwrap(),
-            ledger: Ledger::new(pool.clone(), keys.clone()),
-            keys,
-            openai: model_at(stub.url(), timeout),
+            keys: keys(),
+            gateway: model_at(stub.url(), timeout, &pool),
             limits: limits(),
             backoff: ProcessDocument::policy().backoff,
         };

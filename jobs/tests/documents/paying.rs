@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use celeriac_jobs::ledger::Subject;
 use celeriac_ops::standin::openai::{Control, Fault};
 use celeriac_queue::{JobError, Outcome, State};
 use sqlx::PgPool;
@@ -21,7 +22,6 @@ async fn with_document(pool: PgPool) -> (Desk, i64) {
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
 async fn every_outcome_is_told_apart(pool: PgPool) {
     let desk = Desk::new(pool).await;
-    let off_form = "The AI service gave no usable answer for this document.";
     // Fault; what the queue does; the user's sentence; the ledger's state, and whether tokens were counted there.
     let cases = [
         (Fault::Unauthorized, "pause", STOPPED, ("failed", false)),
@@ -34,8 +34,6 @@ async fn every_outcome_is_told_apart(pool: PgPool) {
         (Fault::HtmlAnswer, "retry", BUSY, ("started", false)),
         (Fault::Refusal, "bury", "The AI service declined to analyze this document.", ("failed", true)),
         (Fault::Incomplete, "bury", "The analysis of this document became too long and was cut off before its end.", ("failed", true)),
-        (Fault::InvalidJson, "retry", off_form, ("failed", true)),
-        (Fault::OffSchema, "retry", off_form, ("failed", true)),
     ];
     for (fault, next, sentence, (state, counted)) in cases {
         let id = desk.add(&text_pdf(&["A page with more than eight words so that it is text."])).await;
@@ -119,14 +117,63 @@ async fn a_lost_answer_is_asked_for_once_more_and_then_left_to_a_person(pool: Pg
 }
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
-async fn a_second_answer_of_no_use_ends_the_job(pool: PgPool) {
+async fn an_answer_not_of_the_form_is_asked_for_once_more_in_the_same_run(pool: PgPool) {
+    let desk = Desk::new(pool).await;
+    for fault in [Fault::InvalidJson, Fault::OffSchema] {
+        let id = desk.add(&text_pdf(&["A page with more than eight words so that it is text."])).await;
+        desk.next(std::slice::from_ref(&fault));
+        desk.run(id).await.unwrap();
+        let ledger = desk.ledger().await.pop().unwrap();
+        assert_eq!((ledger.state.as_str(), ledger.calls, ledger.unusable_answers), ("answered", 2, 1), "{fault:?}");
+        let both = Some(ledger.input_tokens.unwrap() + ledger.output_tokens.unwrap());
+        assert_eq!(desk.row(id).await.ai_tokens_used, both, "{fault:?}: both answers were paid for");
+    }
+    let digests = desk.stub.counters().digests;
+    assert!(digests[0] != digests[1] && digests[2] != digests[3], "the second question said nothing of the first answer");
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_second_answer_of_no_use_ends_the_job_and_each_has_its_receipt(pool: PgPool) {
     let (desk, id) = with_document(pool).await;
-    desk.next(&[Fault::InvalidJson, Fault::OffSchema]);
-    assert_eq!(shown(desk.run(id).await).0, "retry");
-    let once = desk.ledger().await[0].input_tokens.unwrap();
+    desk.next(&[Fault::OffSchema, Fault::InvalidJson]);
     assert_eq!(shown(desk.run(id).await).0, "bury");
-    let ledger = &desk.ledger().await[0];
-    assert_eq!((ledger.unusable_answers, ledger.input_tokens), (2, Some(2 * once)), "both answers were paid for");
+    assert_eq!(desk.row(id).await.error_message.as_deref(), Some("The AI service gave no usable answer for this document."));
+    assert_eq!((desk.requests(), desk.ledger().await[0].unusable_answers), (2, 2));
+    let receipts: Vec<(i32, String, i64, i32)> =
+        sqlx::query_as("select number, job, user_id, input_tokens from celeriac.paid_answers order by id")
+            .fetch_all(&desk.pool)
+            .await
+            .unwrap();
+    assert_eq!(
+        receipts.iter().map(|(number, job, user, _)| (*number, job.as_str(), *user)).collect::<Vec<_>>(),
+        [(1, "process_document", 1), (2, "process_document", 1)]
+    );
+    let sum = receipts.iter().map(|(.., tokens)| tokens).sum();
+    assert_eq!(desk.ledger().await[0].input_tokens, Some(sum));
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_forgotten_answer_keeps_its_cost_and_is_bought_again_when_asked(pool: PgPool) {
+    let (desk, id) = with_document(pool).await;
+    desk.run(id).await.unwrap();
+    let ledger = desk.documents.gateway.ledger();
+    let subject = Subject { kind: "document", id };
+    ledger.forget_answers(subject, "another step").await.unwrap();
+    let answers = || async {
+        sqlx::query_as::<_, (String, Option<String>, Option<f64>)>("select state, answer, cost_usd::float8 from celeriac.paid_calls")
+            .fetch_one(&desk.pool)
+            .await
+            .unwrap()
+    };
+    assert!(answers().await.1.is_some(), "the answer of another step was deleted");
+    for _ in 0..2 {
+        ledger.forget_answers(subject, "analyze").await.unwrap();
+        let (state, answer, cost) = answers().await;
+        assert_eq!((state.as_str(), answer, cost.is_some()), ("answered", None, true));
+    }
+    sqlx::query("update celeriac.documents set status = 'uploading' where id = $1").bind(id).execute(&desk.pool).await.unwrap();
+    desk.run(id).await.unwrap();
+    assert_eq!((desk.requests(), desk.ledger().await[0].calls, answers().await.1.is_some()), (2, 2, true));
 }
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
@@ -139,7 +186,7 @@ async fn a_timeout_counts_as_an_unknown_outcome_and_no_connection_does_not(pool:
 
     let other = desk.add(&text_pdf(&["Another page with more than eight words in all of it."])).await;
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    desk.documents.openai = model_at(&format!("http://{nobody}/v1"), Duration::from_secs(5));
+    desk.documents.gateway = model_at(&format!("http://{nobody}/v1"), Duration::from_secs(5), &desk.pool);
     assert_eq!(shown(desk.run(other).await).0, "retry");
     let ledger = desk.ledger().await.pop().unwrap();
     assert_eq!((ledger.state.as_str(), ledger.error.as_deref()), ("failed", Some("connection_failed")));

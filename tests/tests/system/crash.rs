@@ -7,9 +7,9 @@ use celeriac_tests::{Process, Signal, System, SystemOptions, eventually, samples
 const CHECKPOINTS: [&str; 7] = [
     "documents.after_begin",
     "documents.after_extract",
-    "documents.before_call",
-    "documents.after_answer",
-    "documents.after_call",
+    "model.before_call",
+    "model.after_answer",
+    "model.after_call",
     "documents.before_commit",
     "documents.after_commit",
 ];
@@ -105,17 +105,17 @@ async fn killed_after_extraction_it_is_completed_once() {
 
 #[tokio::test]
 async fn killed_between_ledger_and_call_the_unknown_outcome_is_repeated_once() {
-    killed_at("documents.before_call", 1, 1).await;
+    killed_at("model.before_call", 1, 1).await;
 }
 
 #[tokio::test]
 async fn killed_before_the_answer_is_committed_the_unknown_outcome_is_repeated_once() {
-    killed_at("documents.after_answer", 2, 1).await;
+    killed_at("model.after_answer", 2, 1).await;
 }
 
 #[tokio::test]
 async fn killed_after_the_answer_is_committed_nobody_pays_again() {
-    killed_at("documents.after_call", 1, 0).await;
+    killed_at("model.after_call", 1, 0).await;
 }
 
 #[tokio::test]

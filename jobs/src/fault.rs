@@ -1,4 +1,4 @@
-//! Why a run did not complete its document: a sentence for the user, and what the queue shall do.
+//! Why a run that asks the model did not reach its end: a sentence for the user, and what the queue shall do. Shared by all such jobs.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use celeriac_queue::{Backoff, JobError};
 
 /// A failed run.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     /// For the document's owner: plain words, nothing technical, nothing of the document's text.
-    pub(super) sentence: String,
-    pub(super) next: Next,
+    pub(crate) sentence: String,
+    pub(crate) next: Next,
     /// For the log and the job's history: technical, but without document text or secrets.
-    pub(super) detail: Option<anyhow::Error>,
+    pub(crate) detail: Option<anyhow::Error>,
 }
 
 /// What the queue shall do about it.
 #[derive(Debug)]
-pub(super) enum Next {
+pub(crate) enum Next {
     /// Another try would end the same way.
     Never,
     /// Another try may succeed, not before that wait when one is known.
@@ -30,39 +30,39 @@ pub(super) enum Next {
 }
 
 impl Fault {
-    pub(super) fn never(sentence: impl Into<String>) -> Self {
+    pub(crate) fn never(sentence: impl Into<String>) -> Self {
         Self { sentence: sentence.into(), next: Next::Never, detail: None }
     }
 
-    pub(super) fn again(sentence: impl Into<String>) -> Self {
+    pub(crate) fn again(sentence: impl Into<String>) -> Self {
         Self { sentence: sentence.into(), next: Next::Again(None), detail: None }
     }
 
-    pub(super) fn after(wait: Option<Duration>, sentence: impl Into<String>) -> Self {
+    pub(crate) fn after(wait: Option<Duration>, sentence: impl Into<String>) -> Self {
         Self { sentence: sentence.into(), next: Next::Again(wait), detail: None }
     }
 
-    pub(super) fn later(wait: Duration, sentence: impl Into<String>) -> Self {
+    pub(crate) fn later(wait: Duration, sentence: impl Into<String>) -> Self {
         Self { sentence: sentence.into(), next: Next::Later(wait), detail: None }
     }
 
-    pub(super) fn operator(sentence: impl Into<String>, reason: impl Into<String>) -> Self {
+    pub(crate) fn operator(sentence: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { sentence: sentence.into(), next: Next::Operator { reason: reason.into() }, detail: None }
     }
 
-    pub(super) fn superseded() -> Self {
+    pub(crate) fn superseded() -> Self {
         let sentence = "a newer run of this document has begun, so this one's lease was lost and nothing of it was written";
         Self { sentence: sentence.into(), next: Next::Superseded, detail: None }
     }
 
     #[must_use]
-    pub(super) fn because(mut self, detail: impl Into<anyhow::Error>) -> Self {
+    pub(crate) fn because(mut self, detail: impl Into<anyhow::Error>) -> Self {
         self.detail = Some(detail.into());
         self
     }
 
     /// For the queue. `attempt` counts from 1.
-    pub(super) fn into_job_error(self, backoff: &Backoff, attempt: u32) -> JobError {
+    pub(crate) fn into_job_error(self, backoff: &Backoff, attempt: u32) -> JobError {
         let Self { sentence, next, detail } = self;
         let reason = match detail {
             Some(detail) => detail.context(sentence.trim_end_matches('.').to_owned()),

@@ -1,0 +1,59 @@
+//! What each way a call can end without an answer means: a sentence for the user, and what the queue shall do.
+
+use crate::fault::Fault;
+use crate::openai::Outcome;
+
+const NOT_NOW: &str = "The AI service could not be reached or is busy.";
+pub(super) const NOT_USABLE: &str = "The AI service gave no usable answer for this document.";
+const STOPPED: &str = "The AI service is not available to us at the moment; processing goes on when an operator has seen to it.";
+
+/// A plain "no" of the provider; nothing was bought.
+pub(super) fn refusal(outcome: &Outcome, model: &str) -> Fault {
+    match outcome {
+        Outcome::Unauthorized { status } => Fault::operator(
+            STOPPED,
+            format!(
+                "OpenAI refused the key in OPENAI_API_KEY (status {status}). Set a valid key, restart the workers, then resume the queue."
+            ),
+        ),
+        Outcome::QuotaExhausted => Fault::operator(
+            STOPPED,
+            "The OpenAI account behind OPENAI_API_KEY has no budget left. Raise its limit or add credit, then resume the queue.",
+        ),
+        Outcome::ModelNotFound => Fault::operator(
+            STOPPED,
+            format!(
+                "OpenAI has no model \"{model}\" for this account. Set OPENAI_MODEL to one it has, restart the workers, then resume the queue."
+            ),
+        ),
+        Outcome::BadRequest { .. } => Fault::never("The AI service did not accept this document.").because(detail(outcome)),
+        Outcome::RateLimited { retry_after } | Outcome::ServerError { retry_after, .. } => {
+            Fault::after(*retry_after, NOT_NOW).because(detail(outcome))
+        }
+        _ => not_now(outcome),
+    }
+}
+
+/// Nothing came back; another try may succeed.
+pub(super) fn not_now(outcome: &Outcome) -> Fault {
+    Fault::again(NOT_NOW).because(detail(outcome))
+}
+
+pub(super) fn incomplete(reason: &str) -> Fault {
+    let sentence = match reason {
+        "max_output_tokens" => "The analysis of this document became too long and was cut off before its end.",
+        "content_filter" => "The AI service's content filter stopped the analysis of this document.",
+        _ => "The AI service stopped before the analysis of this document was complete.",
+    };
+    Fault::never(sentence).because(anyhow::anyhow!("the answer is incomplete: {reason}"))
+}
+
+pub(super) fn lost_twice() -> Fault {
+    Fault::never("The AI service's answer was lost twice, so this document is left to a person.").because(anyhow::anyhow!(
+        "two calls were sent and may have been paid for, and neither answer arrived; replaying the job makes a third"
+    ))
+}
+
+fn detail(outcome: &Outcome) -> anyhow::Error {
+    anyhow::anyhow!("{outcome:?}")
+}
