@@ -1,5 +1,5 @@
 --[[ cancel: end a waiting job, ask for the end of a running one, or (with its token) end it. Called by Client::cancel and Consumer::cancel.
-     Joined: keys, lanes, freed, unique, transfer, end, held.
+     Joined: keys, steps, lanes, freed, unique, transfer, end, held.
      ARGV[1] id   ARGV[2] token, '' from outside the worker   ARGV[3] outcome JSON
      Returns  1 cancelled, with a notice | 2 running: its worker was asked | 0 it had ended before | -1 missing
               | -2 lease held by another worker

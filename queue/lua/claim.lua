@@ -1,5 +1,6 @@
 --[[ claim: one round trip for a whole batch. Recovers lost jobs, promotes due ones, then leases up to `credit` ready jobs by turns.
-     Called by Consumer::claim. Joined: keys, touch, lanes, freed, unique, transfer, end, attempts, recover, promote, limits, turns.
+     Called by Consumer::claim. Joined: keys, steps, touch, lanes, freed, unique, transfer, end, attempts, recover, promote, limits,
+     turns.
      ARGV[1] credit (free slots)   ARGV[2] token of this delivery   ARGV[3] lease, ms   ARGV[4] losses until a job is poison
      ARGV[5] notices wanted        ARGV[6] notice lease, ms         ARGV[7] 1 when the worker holds no job at all
      Returns  { now, ms until the next due moment or -1, 1 when ready work is left, pause JSON or '',

@@ -1,5 +1,5 @@
 --[[ complete: move jobs from running to finished. Called by Consumer::complete, at most 500 jobs a call. Joined: keys,
-     lanes, freed, unique, drop, transfer.
+     steps, lanes, freed, unique, drop, transfer.
      ARGV[1] finished records kept at most   ARGV[2] number of jobs, then five values a job:
              id, token, keep the record for (ms, 0 = do not), remember the id for (ms, 0 = do not), outcome JSON
              then two values for each of them that is a link of a chain with another behind it: id, the next job
@@ -69,6 +69,7 @@ if call('EXISTS', tries) == 1 then
 end
 if call('EXISTS', progress) == 1 then call('HDEL', progress, unpack(won)) end
 if call('EXISTS', cancels) == 1 then call('HDEL', cancels, unpack(won)) end
+drop_steps(won)
 if #gone > 0 then
   call('HDEL', jobs, unpack(gone))
   if call('EXISTS', priorities) == 1 then call('HDEL', priorities, unpack(gone)) end

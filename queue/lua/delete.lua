@@ -1,5 +1,5 @@
 --[[ delete: the records of ended jobs go at once, with everything of theirs. Called by Client::delete, at most 500 jobs a call.
-     Joined: keys, drop.
+     Joined: keys, steps, drop.
      ARGV[1] 1: only those that are dead   ARGV[2…] ids
      Returns  per job: 1 deleted | 2 its notice is open: it stays until its on_terminal has run | 0 it has not ended, or is not dead
               | -1 missing

@@ -1,4 +1,4 @@
---[[ drop (fragment of complete and prune): records of ended jobs make room. Needs keys.lua. ]]
+--[[ drop (fragment of complete and prune): records of ended jobs make room. Needs keys, steps. ]]
 
 -- How much longer a record is kept because its notice is open.
 local NOTICE_KEEP_MS = 3600000
@@ -34,6 +34,7 @@ local function drop(set, ids, score)
     call('HDEL', extras, unpack(going))
     call('UNLINK', unpack(histories))
     drop_logs(going)
+    drop_steps(going)
   end
   return #going
 end

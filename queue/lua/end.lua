@@ -1,4 +1,4 @@
---[[ end (fragment): what every terminal move shares. Needs keys, lanes, unique, transfer. ]]
+--[[ end (fragment): what every terminal move shares. Needs keys, steps, lanes, unique, transfer. ]]
 
 -- The records of cancelled and expired jobs are kept for a day.
 local KEEP_ENDED_MS = 86400000
@@ -34,6 +34,7 @@ local function finish(id, outcome)
   call('ZADD', finished, now + KEEP_ENDED_MS, id)
   call('HSET', outcomes, id, outcome)
   close(id, outcome)
+  drop_steps({ id })
   notify(id)
 end
 
@@ -49,7 +50,8 @@ local function cancel_if_asked(id)
   return outcome ~= false
 end
 
--- Buries a job: kept as dead until a person requeues or deletes it, or it is pruned.
+-- Buries a job: kept as dead until a person requeues or deletes it, or it is pruned. What its steps have come to is kept with it: requeued,
+-- it goes on behind them.
 local function bury(id, outcome)
   call('ZADD', dead, now, id)
   call('HSET', outcomes, id, outcome)

@@ -1,5 +1,5 @@
 --[[ enqueue: put new jobs in the queue, ready or (schedule) due later. Called by Client::enqueue, at most 500 jobs a call.
-     Joined: keys, lanes, unique.
+     Joined: keys, steps, lanes, unique.
      ARGV[1] number of jobs, then six values a job:
              id, envelope, priority 0-9, due (ms since the epoch, 0 = now), delay (ms from now, used when due is 0),
              '' or what only some jobs have, JSON: { key, units, unique: { key, scope, period_ms, conflict } }
@@ -18,7 +18,7 @@ local function waits(id)
 end
 
 -- Other arguments for a job that waits. It stays what it was to whoever enqueued it: confirmed in the outbox or not, remembered by its id
--- or not. (A quote inside a text of the header is escaped, so these patterns meet its fields alone.)
+-- or not; what its steps came to with the old arguments is dropped. (A quote inside a text of the header is escaped, so these patterns meet its fields alone.)
 local function take_over(holder, envelope)
   local before = string.match(call('HGET', jobs, holder), '^[^\n]*')
   local header, payload = string.match(envelope, '^([^\n]*)}(\n.*)$')
@@ -26,6 +26,7 @@ local function take_over(holder, envelope)
     header = string.gsub(header, field, '', 1) .. (string.match(before, field) or '')
   end
   call('HSET', jobs, holder, header .. '}' .. payload)
+  drop_steps({ holder })
 end
 
 -- The unique key is taken: the holder stays as it is, or takes over the arguments, or (keep_last) the moment as well.

@@ -1,5 +1,5 @@
 --[[ prune: drop records of ended jobs and of batches past their time or beyond the count, and forget ids and unique keys past theirs.
-     Called by Consumer::prune. Joined: keys, lanes, unique, batch, drop, forget.
+     Called by Consumer::prune. Joined: keys, steps, lanes, unique, batch, drop, forget.
      ARGV[1] finished kept at most   ARGV[2] dead kept at most   ARGV[3] dead kept for, ms   ARGV[4] of each kind at most
      Returns  how many records, batches, remembered ids and unique keys were dropped
      Retry-safe: yes. A job whose notice is still open is not dropped. ]]

@@ -1,5 +1,5 @@
 --[[ release: put claimed jobs back unrun, at the head of their lists. Called by Consumer::release when a worker stops.
-     Joined: keys, lanes, freed, unique, transfer, end, held.
+     Joined: keys, steps, lanes, freed, unique, transfer, end, held.
      ARGV two values a job: id, token
      Returns  per job: 1 ready again | 2 cancelled, as somebody had asked | -1 missing | -2 lease held by another worker
      Retry-safe: yes, a second call finds no lease. The delivery is not counted. ]]

@@ -1,5 +1,5 @@
 --[[ retry: an attempt failed; the job becomes due again later. Called by Consumer::retry.
-     Joined: keys, lanes, freed, unique, transfer, end, attempts, held.
+     Joined: keys, steps, lanes, freed, unique, transfer, end, attempts, held.
      ARGV[1] id   ARGV[2] token   ARGV[3] delay, ms   ARGV[4] attempt JSON for the history
      Returns  1 scheduled again | 2 cancelled, as somebody had asked | -1 missing | -2 lease held by another worker
      Retry-safe: yes, a second call finds no lease. ]]

@@ -8,17 +8,19 @@ use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
 use crate::registry::fault;
+use crate::steps::Steps;
 use crate::{BatchTally, Client, Envelope, Error, JobError, JobId, Origin, Progress, QueueName, Tries};
 
 /// One delivery of a job, as its body sees it. Cheap to clone.
 #[derive(Clone)]
 pub struct JobContext {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) steps: Arc<Steps>,
 }
 
-struct Shared {
-    id: JobId,
-    queue: QueueName,
+pub(crate) struct Shared {
+    pub(crate) id: JobId,
+    pub(crate) queue: QueueName,
     name: String,
     tries: Tries,
     max_attempts: u32,
@@ -26,7 +28,7 @@ struct Shared {
     request_id: Option<String>,
     batch: Option<BatchTally>,
     input: Option<Vec<u8>>,
-    client: Client,
+    pub(crate) client: Client,
     stop: CancellationToken,
     soft_limit: CancellationToken,
 }
@@ -56,7 +58,14 @@ impl JobContext {
             stop,
             soft_limit: CancellationToken::new(),
         };
-        Self { shared: Arc::new(shared) }
+        Self { shared: Arc::new(shared), steps: Arc::default() }
+    }
+
+    /// With the token of the delivery, so that what [`JobContext::step`] runs is kept for later runs. Without one, as where a body runs
+    /// without a queue, steps are run and nothing is kept.
+    #[must_use]
+    pub fn holding(self, token: impl Into<String>) -> Self {
+        Self { steps: Arc::new(Steps::under(token.into())), ..self }
     }
 
     pub fn id(&self) -> &JobId {

@@ -9,8 +9,8 @@ use crate::client::Pause;
 use crate::keys::Key;
 use crate::shares::{HeldBack, Sharing};
 use crate::{
-    Attempt, BatchId, Connection, Envelope, Error, JobId, Limits, Millis, Outcome, QueueName, State, TransfersView, Tries, UniqueView,
-    scripts,
+    Attempt, BatchId, Connection, Envelope, Error, JobId, Limits, Millis, Outcome, QueueName, State, StepView, TransfersView, Tries,
+    UniqueView, scripts,
 };
 
 /// A list never shows more than this many jobs at once.
@@ -81,6 +81,8 @@ pub struct JobView {
     pub payload_bytes: usize,
     /// The name of the key that the payload is encrypted with in Redis; absent when it lies there as it is.
     pub encrypted_with: Option<String>,
+    /// Steps that have finished and are not run again, in the order in which they did.
+    pub steps: Vec<StepView>,
     /// Failed attempts, oldest first, at most 20.
     pub history: Vec<Attempt>,
 }
@@ -173,9 +175,11 @@ impl Inspector {
     pub async fn job(&self, queue: &QueueName, id: &JobId) -> Result<JobView, Error> {
         let keys = self.connection.namespace().queue(queue);
         type Text = Option<String>;
-        type Parts = (Option<Vec<u8>>, Option<f64>, Option<f64>, Text, Text, Option<u8>, Text, Text, Text, bool, Vec<String>);
+        type StepEntry = (String, u64, String, usize);
+        type Parts =
+            (Option<Vec<u8>>, Option<f64>, Option<f64>, Text, Text, Option<u8>, Text, Text, Text, bool, Vec<String>, Vec<StepEntry>);
         let parts: Parts = scripts::look(&self.connection, &keys, id).await?;
-        let (bytes, due, lease, token, tries, priority, outcome, progress, extra, cancel_asked, history) = parts;
+        let (bytes, due, lease, token, tries, priority, outcome, progress, extra, cancel_asked, history, steps) = parts;
         let outcome: Option<Outcome> = outcome.and_then(|json| serde_json::from_str(&json).ok());
         if bytes.is_none() && outcome.is_none() {
             return Err(Error::NoSuchJob { queue: queue.clone(), id: id.clone() });
@@ -211,6 +215,7 @@ impl Inspector {
             request_id: envelope.as_ref().and_then(|envelope| envelope.request_id.clone()),
             payload_bytes: envelope.as_ref().map_or(0, Envelope::peeked_bytes),
             encrypted_with: envelope.and_then(|envelope| envelope.encrypted_with().map(str::to_owned)),
+            steps: StepView::in_order(steps),
             history: history.iter().filter_map(|json| serde_json::from_str(json).ok()).collect(),
         })
     }

@@ -106,6 +106,8 @@ pub enum JobError {
     /// Nobody can do this job now (a refused key, an exhausted budget): pause its queue with this reason and keep the job, without
     /// spending an attempt, until a person resumes the queue.
     PauseQueue(String),
+    /// The lease was found to be lost: another worker may have the job, and this run is over, whatever it would still do.
+    LeaseLost,
 }
 
 impl JobError {

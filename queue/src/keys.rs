@@ -151,7 +151,7 @@ impl QueueKeys {
 
     /// The fixed keys that few queues have, beside [`QueueKeys::all`]: all but the lanes, of which a queue has one a key.
     pub(crate) fn rare(&self) -> Vec<String> {
-        let named = ["resting", "suspects", "logged", "limits", "busy", "buckets", "uniques", "unique_until"];
+        let named = ["resting", "suspects", "logged", "stepped", "limits", "busy", "buckets", "uniques", "unique_until"];
         let across = ["transfers", "transfers_due", "batches", "batches_ended"];
         let rings = (0..10).map(|priority| self.ring(priority));
         named.iter().chain(&across).map(|name| format!("{}{name}", self.stem())).chain(rings).collect()
@@ -193,6 +193,16 @@ impl QueueKeys {
     /// `…:logged` (hash: job id → lines ever)
     pub(crate) fn logged(&self) -> String {
         format!("{}logged", self.stem())
+    }
+
+    /// `…:steps:<job id>` (hash: finished step → its record: see `lua/steps.lua`)
+    pub(crate) fn steps_of(&self, id: &JobId) -> String {
+        format!("{}steps:{id}", self.stem())
+    }
+
+    /// `…:stepped` (hash: job id → bytes of what its finished steps came to)
+    pub(crate) fn stepped(&self) -> String {
+        format!("{}stepped", self.stem())
     }
 
     /// `…:suspects` (list: ids of jobs whose worker died while it ran them)

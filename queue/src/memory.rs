@@ -29,7 +29,7 @@ pub struct QueueMemory {
     pub jobs: u64,
     /// The queue's fixed keys by name, as in `jobs` or `ready:5`; only those that exist.
     pub keys: BTreeMap<String, u64>,
-    /// The keys that some jobs have of their own (histories of failed attempts, logs), the lanes of jobs that have a key, and batches: an estimate
+    /// The keys that some jobs have of their own (histories of failed attempts, logs, finished steps), the lanes of jobs that have a key, and batches: an estimate
     /// beyond 20 jobs of a kind, 20 lanes of a priority and 20 batches.
     pub own_keys_bytes: u64,
 }
@@ -58,8 +58,10 @@ impl Inspector {
             own_keys_bytes += scaled(self.sizes(ids.iter().filter_map(history_of).collect()).await?, ids.len(), count);
         }
         let log_of = |id: &String| JobId::parse(id).ok().map(|id| keys.log_of(&id));
-        let (logged, count) = self.logged(&keys).await?;
-        own_keys_bytes += scaled(self.sizes(logged.iter().filter_map(log_of).collect()).await?, logged.len(), count);
+        let steps_of = |id: &String| JobId::parse(id).ok().map(|id| keys.steps_of(&id));
+        let [(logged, logs), (stepped, steps)] = self.named_in([keys.logged(), keys.stepped()]).await?;
+        own_keys_bytes += scaled(self.sizes(logged.iter().filter_map(log_of).collect()).await?, logged.len(), logs);
+        own_keys_bytes += scaled(self.sizes(stepped.iter().filter_map(steps_of).collect()).await?, stepped.len(), steps);
         for (lanes, count) in self.lanes(&keys).await? {
             // The lane of jobs without a key is a ready list, and counted among the fixed keys.
             let own = lanes.iter().filter(|lane| !lane.ends_with('@')).map(|lane| keys.lane(lane));
@@ -122,11 +124,15 @@ impl Inspector {
         Ok(((all, jobs), [(stumbled, tries), (dead, buried), (ended, finished)]))
     }
 
-    /// Of the jobs that have a log.
-    async fn logged(&self, keys: &QueueKeys) -> Result<Sample, Error> {
+    /// Of the jobs that are fields of each of these hashes.
+    async fn named_in(&self, hashes: [String; 2]) -> Result<[Sample; 2], Error> {
         let mut pipe = redis::pipe();
-        pipe.cmd("HRANDFIELD").arg(keys.logged()).arg(OWN_KEYS_SAMPLED).hlen(keys.logged());
-        Ok(pipe.query_async(&mut self.connection().shared()).await?)
+        for hash in &hashes {
+            pipe.cmd("HRANDFIELD").arg(hash).arg(OWN_KEYS_SAMPLED).hlen(hash);
+        }
+        let (some, count, others, others_count): (Vec<String>, u64, Vec<String>, u64) =
+            pipe.query_async(&mut self.connection().shared()).await?;
+        Ok([(some, count), (others, others_count)])
     }
 
     /// Of those that have not ended, and of those that have.

@@ -19,28 +19,31 @@ mod across;
 
 pub(crate) use across::{Opened, RawCallback, drop_transfers, end_members, fill_batch, open_batch, seal_batch, take_transfers};
 
-static ENQUEUE: LazyLock<Script> = script!("keys", "lanes", "unique", "enqueue");
+static ENQUEUE: LazyLock<Script> = script!("keys", "steps", "lanes", "unique", "enqueue");
 static ENQUEUE_PLAIN: LazyLock<Script> = script!("enqueue_plain");
-static CLAIM: LazyLock<Script> =
-    script!("keys", "touch", "lanes", "freed", "unique", "transfer", "end", "attempts", "recover", "promote", "limits", "turns", "claim");
+static CLAIM: LazyLock<Script> = script!(
+    "keys", "steps", "touch", "lanes", "freed", "unique", "transfer", "end", "attempts", "recover", "promote", "limits", "turns", "claim"
+);
 static EXTEND: LazyLock<Script> = script!("keys", "touch", "extend");
-static COMPLETE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "drop", "transfer", "complete");
-static RETRY: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "transfer", "end", "attempts", "held", "retry");
-static SNOOZE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "transfer", "end", "attempts", "held", "snooze");
-static BURY: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "transfer", "end", "attempts", "held", "bury");
-static EXPIRE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "transfer", "end", "held", "expire");
-static CANCEL: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "transfer", "end", "held", "cancel");
-static RELEASE: LazyLock<Script> = script!("keys", "lanes", "freed", "unique", "transfer", "end", "held", "release");
+static COMPLETE: LazyLock<Script> = script!("keys", "steps", "lanes", "freed", "unique", "drop", "transfer", "complete");
+static RETRY: LazyLock<Script> = script!("keys", "steps", "lanes", "freed", "unique", "transfer", "end", "attempts", "held", "retry");
+static SNOOZE: LazyLock<Script> = script!("keys", "steps", "lanes", "freed", "unique", "transfer", "end", "attempts", "held", "snooze");
+static BURY: LazyLock<Script> = script!("keys", "steps", "lanes", "freed", "unique", "transfer", "end", "attempts", "held", "bury");
+static EXPIRE: LazyLock<Script> = script!("keys", "steps", "lanes", "freed", "unique", "transfer", "end", "held", "expire");
+static CANCEL: LazyLock<Script> = script!("keys", "steps", "lanes", "freed", "unique", "transfer", "end", "held", "cancel");
+static RELEASE: LazyLock<Script> = script!("keys", "steps", "lanes", "freed", "unique", "transfer", "end", "held", "release");
 static REQUEUE: LazyLock<Script> = script!("keys", "lanes", "unique", "requeue");
-static DELETE: LazyLock<Script> = script!("keys", "drop", "delete");
+static DELETE: LazyLock<Script> = script!("keys", "steps", "drop", "delete");
 static OUTLINES: LazyLock<Script> = script!("keys", "outlines");
 static GLANCE: LazyLock<Script> = script!("keys", "glance");
-static LOOK: LazyLock<Script> = script!("keys", "look");
-static PRUNE: LazyLock<Script> = script!("keys", "lanes", "unique", "batch", "drop", "forget", "prune");
+static LOOK: LazyLock<Script> = script!("keys", "steps", "look");
+static PRUNE: LazyLock<Script> = script!("keys", "steps", "lanes", "unique", "batch", "drop", "forget", "prune");
 static ACKNOWLEDGE: LazyLock<Script> = script!("keys", "acknowledge");
 static WAIT: LazyLock<Script> = script!("keys", "wait");
 static SET_LIMITS: LazyLock<Script> = script!("keys", "touch", "lanes", "set_limits");
 static LOG: LazyLock<Script> = script!("keys", "log");
+static STEP: LazyLock<Script> = script!("keys", "steps", "step");
+static RECALL: LazyLock<Script> = script!("keys", "steps", "recall");
 static ADVANCE: LazyLock<Script> = script!("keys", "advance");
 static WIPE: LazyLock<Script> = script!("keys", "wipe");
 static PROGRESS: LazyLock<Script> = script!("keys", "progress");
@@ -493,6 +496,58 @@ pub(crate) async fn progress(connection: &Connection, keys: &QueueKeys, id: &Job
 /// The line's number, or nothing when the job does not run.
 pub(crate) async fn log(connection: &Connection, keys: &QueueKeys, id: &JobId, line: &str) -> Result<Option<u64>, Error> {
     Ok(u64::try_from(Call::new("log", &LOG, keys).arg(id.as_str()).arg(line).number(connection).await?).ok())
+}
+
+/// What became of the result of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StepReply {
+    Kept,
+    /// The job is not there, or another worker has its lease.
+    LeaseLost,
+    TooMany,
+    TooLarge,
+}
+
+/// A finished step, as it is to be kept.
+pub(crate) struct NewStep<'a> {
+    pub(crate) name: &'a str,
+    /// The name of the key that the result is encrypted with.
+    pub(crate) key: Option<&'a str>,
+    pub(crate) result: &'a [u8],
+    pub(crate) steps_max: usize,
+    pub(crate) bytes_max: usize,
+}
+
+pub(crate) async fn step(
+    connection: &Connection,
+    keys: &QueueKeys,
+    id: &JobId,
+    token: &str,
+    step: &NewStep<'_>,
+) -> Result<StepReply, Error> {
+    let call = Call::new("step", &STEP, keys).arg(id.as_str()).arg(token).arg(step.name).arg(step.key.unwrap_or("-")).arg(step.result);
+    match call.arg(step.steps_max).arg(step.bytes_max).number(connection).await? {
+        1 => Ok(StepReply::Kept),
+        -1 | -2 => Ok(StepReply::LeaseLost),
+        -3 => Ok(StepReply::TooMany),
+        -4 => Ok(StepReply::TooLarge),
+        other => Err(unexpected("step", other)),
+    }
+}
+
+/// Per finished step its name and record, as `lua/steps.lua` describes it; `None`: the lease is lost.
+pub(crate) async fn recall(
+    connection: &Connection,
+    keys: &QueueKeys,
+    id: &JobId,
+    token: &str,
+) -> Result<Option<Vec<(String, Vec<u8>)>>, Error> {
+    let reply = Call::new("recall", &RECALL, keys).arg(id.as_str()).arg(token).reply(connection).await?;
+    match redis::from_redis_value::<(i64, Vec<(String, Vec<u8>)>)>(reply).map_err(|error| unexpected("recall", error))? {
+        (1, records) => Ok(Some(records)),
+        (-1 | -2, _) => Ok(None),
+        (other, _) => Err(unexpected("recall", other)),
+    }
 }
 
 pub(crate) async fn advance(connection: &Connection, keys: &QueueKeys, ms: u64) -> Result<(), Error> {

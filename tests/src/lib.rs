@@ -10,6 +10,7 @@ mod process;
 mod proxy;
 pub mod samples;
 mod system;
+pub mod walks;
 
 pub use eventually::eventually;
 pub use process::{Process, Signal, program};

@@ -49,6 +49,8 @@ pub(crate) fn classify(end: End, attempt: AttemptCount, policy: &Policy) -> Verd
         End::Returned(Err(JobError::Cancel(reason))) => Move::Cancel { reason },
         // Not acknowledged, nothing spent: no job of this queue can be done until a person has acted.
         End::Returned(Err(JobError::PauseQueue(reason))) => Move::PauseQueue { reason },
+        // Not ours any more: the store of a step has refused this delivery before the heartbeat heard of it.
+        End::Returned(Err(JobError::LeaseLost)) => interrupted(Interruption::LeaseLost),
         End::Interrupted(why) => interrupted(why),
     };
     Verdict::Otherwise(to)

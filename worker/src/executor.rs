@@ -121,7 +121,8 @@ impl Shared {
 
     fn context(&self, run: &Run, envelope: &Envelope, attempt: AttemptCount) -> JobContext {
         let queue = run.lease.consumer.queue().clone();
-        JobContext::new(self.client.clone(), queue, run.lease.id.clone(), envelope, run.tries, attempt.max, run.lease.stop_token())
+        let (client, id) = (self.client.clone(), run.lease.id.clone());
+        JobContext::new(client, queue, id, envelope, run.tries, attempt.max, run.lease.stop_token()).holding(&run.lease.token)
     }
 
     fn complete(&self, run: &Run, envelope: &Envelope, keep: Duration, output: Value, next: Option<Next>, took: Duration) -> Move {

@@ -192,6 +192,7 @@ pub(crate) fn shown(result: JobResult<Processed>) -> (&'static str, String) {
         JobError::Bury(error) => ("bury", format!("{error:#}")),
         JobError::Cancel(reason) => ("cancel", reason),
         JobError::PauseQueue(reason) => ("pause", reason),
+        JobError::LeaseLost => ("lease lost", String::new()),
     }
 }
 

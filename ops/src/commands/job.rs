@@ -115,8 +115,13 @@ pub(super) async fn show(stores: &Stores, id: &JobId, queue: Option<&QueueName>)
     let (found, remark) = lookup::find(stores, id, queue).await?;
     let found = found.ok_or_else(|| unknown(id))?;
     let mut reply = Reply::of(&found).pairs(pairs(&found)).note(remark);
-    if let Some(row) = found.in_queue.filter(|row| !row.attempts.is_empty()) {
-        reply = reply.table(attempts(&row));
+    if let Some(row) = found.in_queue {
+        if !row.steps.is_empty() {
+            reply = reply.table(steps(&row));
+        }
+        if !row.attempts.is_empty() {
+            reply = reply.table(attempts(&row));
+        }
     }
     Ok(reply)
 }
@@ -182,6 +187,14 @@ fn outbox_pairs(row: &OutboxRow, alone: bool, pairs: &mut Vec<(&'static str, Str
         (relayed, _) => add("relayed", relayed.map(clock)),
     }
     add("confirmed", row.done_at.map(clock));
+}
+
+fn steps(row: &JobRow) -> Table {
+    let mut table = Table::new(&["FINISHED STEP", "AT", "RESULT"], "");
+    for step in &row.steps {
+        table.push(vec![Cell::from(&step.name), clock(step.at).into(), bytes(step.bytes as u64).into()]);
+    }
+    table
 }
 
 fn attempts(row: &JobRow) -> Table {

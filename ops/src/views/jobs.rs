@@ -50,6 +50,8 @@ pub(crate) struct JobRow {
     pub(crate) payload_bytes: usize,
     /// The name of the key that the arguments are encrypted with in Redis.
     pub(crate) encrypted_with: Option<String>,
+    /// What is not run again when the job is, in the order in which it finished.
+    pub(crate) steps: Vec<StepRow>,
     pub(crate) attempts: Vec<AttemptRow>,
 }
 
@@ -58,6 +60,15 @@ pub(crate) struct Progress {
     pub(crate) percent: f64,
     #[serde(default)]
     pub(crate) message: String,
+}
+
+/// A finished step. What it came to is not shown: it may hold personal data.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct StepRow {
+    pub(crate) name: String,
+    pub(crate) at: DateTime<Utc>,
+    /// Of its result.
+    pub(crate) bytes: usize,
 }
 
 /// One failed attempt.
@@ -212,6 +223,7 @@ impl From<JobView> for JobRow {
             request_id: view.request_id,
             payload_bytes: view.payload_bytes,
             encrypted_with: view.encrypted_with,
+            steps: view.steps.into_iter().map(|step| StepRow { at: moment(step.at), name: step.name, bytes: step.bytes }).collect(),
             attempts: view
                 .history
                 .into_iter()

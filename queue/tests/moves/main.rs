@@ -37,6 +37,7 @@ mod release;
 mod requeue;
 mod retry;
 mod snooze;
+mod steps;
 mod suspects;
 mod take_over;
 mod transfers;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::snapshot::Snapshot;
 
 /// Every key that a queue may have, but for the histories.
-const KEYS: [&str; 50] = [
+const KEYS: [&str; 51] = [
     "jobs",
     "scheduled",
     "running",
@@ -39,6 +39,7 @@ const KEYS: [&str; 50] = [
     "resting",
     "suspects",
     "logged",
+    "stepped",
     "limits",
     "busy",
     "buckets",
@@ -151,6 +152,12 @@ impl Snapshot {
             must(self.keys.contains_key(&format!("lane:{lane}")), format!("lane {lane} rests and is empty"));
         }
         let number = |text: &Vec<u8>| String::from_utf8_lossy(text).parse::<f64>().unwrap();
+        let (stepped, gone) = (self.hash("stepped"), &finished);
+        must(stepped.keys().all(|id| jobs.contains(id) && !gone.contains(id)), "steps are kept of a job that is over".to_owned());
+        for (id, bytes) in &stepped {
+            let kept: f64 = self.hash(&format!("steps:{id}")).values().map(|record| result_bytes(record)).sum();
+            must(kept == number(bytes), format!("the steps of {id} hold {kept} bytes, and others are counted"));
+        }
         let (limits, counted) = (self.hash("limits"), self.hash("busy"));
         let limit = |field: &str| limits.get(field).map(number);
         for (lane, _) in self.zset("resting").iter().filter(|(_, until)| until.is_infinite()) {
@@ -197,9 +204,15 @@ impl Snapshot {
                 must(known.contains(id), format!("{key} is kept of a batch that is gone"));
                 continue;
             }
-            let of = key.strip_prefix("history:").or_else(|| key.strip_prefix("log:"));
+            let of = ["history:", "log:", "steps:"].iter().find_map(|stem| key.strip_prefix(stem));
             must(of.is_some_and(|id| jobs.contains(id)), format!("{key} is an orphan"));
+            must(key.strip_prefix("steps:").is_none_or(|id| stepped.contains_key(id)), format!("{key} is not counted"));
         }
         broken
     }
+}
+
+/// Of a finished step: what stands behind its moment and its key.
+fn result_bytes(record: &[u8]) -> f64 {
+    record.splitn(3, |byte| *byte == b' ').nth(2).unwrap().len() as f64
 }

@@ -128,6 +128,12 @@ impl TestQueue {
         redis::cmd("HSET").arg(key).arg(id).arg(bytes).exec_async(&mut self.line().await).await.unwrap();
     }
 
+    /// Puts other bytes in the place of what a step came to.
+    pub(crate) async fn store_step(&self, id: &str, step: &str, record: &[u8]) {
+        let key = format!("{}steps:{id}", self.stem());
+        redis::cmd("HSET").arg(key).arg(step).arg(record).exec_async(&mut self.line().await).await.unwrap();
+    }
+
     /// What a key of this queue takes by Redis' own account, bytes.
     pub(crate) async fn memory_of(&self, key: &str) -> u64 {
         let key = format!("{}{key}", self.stem());

@@ -65,6 +65,7 @@ fn word(key: &str, field: &str, value: &[u8], now: u64) -> String {
         "meta" => field.to_owned(),
         "limits" => format!("{field}={}", text(value).parse::<f64>().unwrap()),
         "transfers" => format!("[{field}: {}]", transfer(value)),
+        _ if key.starts_with("steps:") => format!("{field}={}", text(value).splitn(3, ' ').nth(2).unwrap_or("(unreadable)")),
         _ if key.starts_with("batch:") => batch_word(field, value, now),
         _ => format!("{field}={}", text(value)),
     }

@@ -12,5 +12,6 @@ mod own_worker;
 mod reconnect;
 mod schedulers;
 mod sharing;
+mod steps;
 mod tls;
 mod web_app;
