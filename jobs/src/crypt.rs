@@ -1,15 +1,21 @@
 //! Encrypted columns: Fernet tokens under a ring of keys, so that a web app in any language reads them with the library it has.
 
+mod columns;
+pub mod rotation;
+
 use std::fmt;
 use std::sync::Arc;
 
 use anyhow::Context;
-use fernet::{Fernet, MultiFernet};
+use fernet::Fernet;
+
+pub use columns::{ENCRYPTED_COLUMNS, EncryptedColumn};
 
 /// The keys of FIELD_ENCRYPTION_KEYS. Writes with the newest, reads with any. Cheap to clone.
 #[derive(Clone)]
 pub struct FieldKeys {
-    ring: Arc<MultiFernet>,
+    /// Newest first, at least one.
+    ring: Arc<[Fernet]>,
 }
 
 impl fmt::Debug for FieldKeys {
@@ -32,18 +38,28 @@ impl FieldKeys {
                 Fernet::new(key.as_ref()).with_context(|| format!("key {} of FIELD_ENCRYPTION_KEYS is no Fernet key", index + 1))
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
-        Ok(Self { ring: Arc::new(MultiFernet::new(ring)) })
+        Ok(Self { ring: ring.into() })
     }
 
     pub fn encrypt(&self, text: &str) -> String {
-        self.ring.encrypt(text.as_bytes())
+        self.ring[0].encrypt(text.as_bytes())
     }
 
     /// # Errors
     /// When none of the keys made this token, or it was changed since.
     pub fn decrypt(&self, token: &str) -> anyhow::Result<String> {
-        let plain = self.ring.decrypt(token).map_err(|_| anyhow::anyhow!("none of the keys of FIELD_ENCRYPTION_KEYS opens this value"))?;
+        let (_, plain) = self.open(token).context("none of the keys of FIELD_ENCRYPTION_KEYS opens this value")?;
         String::from_utf8(plain).context("a decrypted value is not UTF-8")
+    }
+
+    /// How many keys there are.
+    fn count(&self) -> usize {
+        self.ring.len()
+    }
+
+    /// Which key opens a token, from 0 for the newest, and what is in it: a token does not say what made it.
+    fn open(&self, token: &str) -> Option<(usize, Vec<u8>)> {
+        self.ring.iter().enumerate().find_map(|(place, key)| Some((place, key.decrypt(token).ok()?)))
     }
 }
 

@@ -8,8 +8,8 @@ use futures::future::LocalBoxFuture;
 
 use crate::audit::Actor;
 use crate::commands::{
-    backup, batch, chain, check, costs, dead, demo, document, enqueue, health, inspect, job, key, migrate, queue, recover, schedule, serve,
-    standin, stats,
+    backup, batch, chain, check, costs, dead, demo, document, enqueue, health, inspect, job, key, keys, migrate, queue, recover, schedule,
+    serve, standin, stats,
 };
 use crate::out;
 use crate::reply::Reply;
@@ -78,6 +78,9 @@ pub(crate) enum OnStores {
     /// Keys of the HTTP API.
     #[command(subcommand)]
     Key(key::Key),
+    /// The keys of encrypted columns, FIELD_ENCRYPTION_KEYS.
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Add a document as the web app would, or show one with its analysis.
     #[command(subcommand)]
     Document(document::Document),
@@ -137,6 +140,7 @@ impl OnStores {
             Self::Schedule(schedule) => Box::pin(schedule.run(stores, actor)),
             Self::Backup(backup) => Box::pin(backup.run(stores)),
             Self::Key(key) => Box::pin(key.run(stores, actor)),
+            Self::Keys(keys) => Box::pin(keys.run(stores, actor)),
             Self::Document(document) => Box::pin(document.run(stores)),
             Self::Costs(costs) => Box::pin(costs.run(stores)),
             Self::Recover(recover) => Box::pin(recover.run(stores, actor)),

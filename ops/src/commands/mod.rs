@@ -14,6 +14,7 @@ pub(crate) mod health;
 pub(crate) mod inspect;
 pub(crate) mod job;
 pub(crate) mod key;
+pub(crate) mod keys;
 pub(crate) mod limit;
 pub(crate) mod migrate;
 pub(crate) mod queue;

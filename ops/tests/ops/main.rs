@@ -9,6 +9,7 @@ mod console;
 mod dead;
 mod documents;
 mod health;
+mod keys;
 mod log;
 mod metrics;
 mod sharing;

@@ -10,6 +10,7 @@ mod model_faults;
 mod outage;
 mod own_worker;
 mod reconnect;
+mod rotation;
 mod schedulers;
 mod sharing;
 mod steps;
