@@ -50,10 +50,12 @@ bench: ## Measure beside the machine's limit, release build (ONLY=throughput, la
 	target/release/celeriac with-servers -- target/release/examples/bench $(ONLY)
 
 .PHONY: chaos
-chaos: ## Kill workers and Redis under 200,000 jobs, and count what became of each (minutes; SEED=n repeats)
+chaos: ## Kill workers and Redis under 200,000 jobs, then workers over documents, and count what became of each (minutes; SEED=n repeats; ONLY=queue or documents)
 	scripts/bootstrap demo
 	cargo build --quiet -p celeriac-tests --example chaos
-	$(BIN)/examples/chaos $(SEED)
+	$(if $(filter documents,$(ONLY)),,$(BIN)/examples/chaos $(SEED))
+	$(if $(filter queue,$(ONLY)),,cargo build --quiet -p celeriac-ops -p celeriac-worker -p celeriac-scheduler --bins)
+	$(if $(filter queue,$(ONLY)),,$(WITH_SERVERS) $(BIN)/examples/chaos documents $(SEED))
 
 .PHONY: fuzz
 fuzz: ## Feed every parser of outside bytes with anything, SECONDS=60 each (needs rustup's nightly)

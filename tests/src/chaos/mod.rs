@@ -14,6 +14,7 @@ mod answers;
 mod batches;
 mod deploy;
 mod disk;
+pub mod documents;
 mod fleet;
 mod jobs;
 mod journal;

@@ -2,5 +2,6 @@
 
 mod batches;
 mod deploy;
+mod documents;
 mod orphans;
 mod weather;

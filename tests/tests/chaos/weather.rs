@@ -5,7 +5,7 @@ use celeriac_tests::chaos::Plan;
 use celeriac_tests::program;
 
 /// The seed of the day: every day disturbs otherwise, and a failure names it.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() / 86_400
 }
 
