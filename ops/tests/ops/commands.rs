@@ -206,3 +206,21 @@ async fn costs_are_summed_by_day_and_model(pool: PgPool) {
     );
     assert!(plain(&costs).ends_with("Total: 0.7500 USD"));
 }
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn finished_steps_are_listed_with_their_size_and_not_what_they_came_to(pool: PgPool) {
+    let here = Installation::new(pool).await;
+    here.run(&["enqueue", "greet", "--id", "a"]).await;
+    let delivery = here.claim("default").await;
+    let client = celeriac_queue::Client::new(here.connection.clone());
+    let envelope = delivery.envelope.as_ref().unwrap();
+    let (queue, stop) = (delivery.queue.clone(), tokio_util::sync::CancellationToken::new());
+    let context = celeriac_queue::JobContext::new(client, queue, delivery.id.clone(), envelope, delivery.tries, 3, stop);
+    let context = context.holding(&delivery.token);
+    context.step("extract", async || Ok("the words of a letter".to_owned())).await.unwrap();
+    let shown = here.text(&["job", "show", "a"]).await;
+    assert!(shown.contains("FINISHED STEP") && shown.contains("extract") && shown.contains("23 B"), "{shown}");
+    assert!(!shown.contains("letter"), "{shown}");
+    let steps = &here.run(&["job", "show", "a"]).await.json["in_queue"]["steps"];
+    assert_eq!((&steps[0]["name"], &steps[0]["bytes"], steps.as_array().unwrap().len()), (&json!("extract"), &json!(23), 1));
+}
