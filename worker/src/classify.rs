@@ -123,5 +123,6 @@ mod tests {
         assert!(matches!(moved(End::Returned(Err(JobError::PauseQueue(String::new()))), 3), Move::PauseQueue { .. }));
         assert!(matches!(moved(End::Interrupted(Interruption::Stopping), 3), Move::Release));
         assert!(matches!(moved(End::Interrupted(Interruption::LeaseLost), 3), Move::Forget));
+        assert!(matches!(moved(End::Returned(Err(JobError::LeaseLost)), 3), Move::Forget));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use celeriac_queue::{EnqueueOptions, JobId, Policy, Registry};
+use celeriac_queue::{EnqueueOptions, JobContext, JobId, Policy, Registry, State};
 
 use crate::harness::{Stage, eventually, redis_url};
 use crate::job;
@@ -69,6 +69,35 @@ async fn with_every_connection_killed_again_and_again_all_jobs_run_and_nothing_i
         let exists: bool = redis::cmd("EXISTS").arg(stage.key(key)).query(&mut stage.redis()).unwrap();
         assert!(!exists, "{key} is left");
     }
+    worker.stop().await;
+    // Before the user goes that the stage cleans up as.
+    drop(stage);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_every_connection_killed_again_and_again_no_step_of_a_body_is_run_twice() {
+    const STEPS: usize = 150;
+    job!(Climb, "climb", Arc<AtomicUsize>, Policy::default(), |ran: Arc<AtomicUsize>, ctx: JobContext| async move {
+        for number in 0..STEPS {
+            ctx.step(&format!("step-{number}"), async || Ok(ran.fetch_add(1, Ordering::SeqCst))).await?;
+        }
+        Ok(())
+    });
+    let (mut user, url) = OwnUser::new();
+    let stage = Stage::at(url).await;
+    let ran = Arc::new(AtomicUsize::new(0));
+    let mut config = stage.config();
+    // So long that no kill costs the lease.
+    config.lease.lease = Duration::from_secs(60);
+    let worker = stage.start_with(Registry::new().with::<Climb>(Arc::clone(&ran)), config);
+    let enqueued = stage.enqueue(&Climb).await;
+    for share in 1..=5 {
+        eventually("some more steps have run", async || (ran.load(Ordering::SeqCst) >= share * STEPS / 6).then_some(())).await;
+        assert!(user.kill_all() > 0, "the worker has no connection that could be killed");
+    }
+    let view = stage.in_state(&enqueued, State::Finished).await;
+    assert_eq!((ran.load(Ordering::SeqCst), view.history.len()), (STEPS, 0));
+    assert!(!stage.keys().iter().any(|key| key.contains("step")), "{:?}", stage.keys());
     worker.stop().await;
     // Before the user goes that the stage cleans up as.
     drop(stage);
