@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use celeriac_queue::{Backoff, JobError};
+use celeriac_queue::{Backoff, JobError, PauseOrder};
 
 /// A failed run.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ pub(crate) enum Next {
     Again(Option<Duration>),
     /// Somebody else is at it: look again after that wait, which is no failure.
     Later(Duration),
-    /// No document can be processed until an operator acts.
-    Operator { reason: String },
+    /// Nothing of the kind can be done until an operator acts, or what the order says comes about.
+    Operator(PauseOrder),
     /// A newer run has the document; this one must not write.
     Superseded,
 }
@@ -46,8 +46,8 @@ impl Fault {
         Self { sentence: sentence.into(), next: Next::Later(wait), detail: None }
     }
 
-    pub(crate) fn operator(sentence: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { sentence: sentence.into(), next: Next::Operator { reason: reason.into() }, detail: None }
+    pub(crate) fn operator(sentence: impl Into<String>, order: impl Into<PauseOrder>) -> Self {
+        Self { sentence: sentence.into(), next: Next::Operator(order.into()), detail: None }
     }
 
     pub(crate) fn superseded() -> Self {
@@ -74,7 +74,7 @@ impl Fault {
             Next::Again(wait) => JobError::RetryAfter(wait.unwrap_or_default().max(backoff.delay(attempt)), reason),
             Next::Superseded => JobError::RetryAfter(backoff.delay(attempt), reason),
             Next::Later(wait) => JobError::Snooze(wait, sentence),
-            Next::Operator { reason } => JobError::PauseQueue(reason),
+            Next::Operator(order) => JobError::PauseQueue(order),
         }
     }
 }

@@ -67,7 +67,7 @@ pub enum Call {
 pub struct Permit {
     row: i64,
     /// Which call under this key it is; an older call that wakes up late cannot settle a newer one.
-    number: i32,
+    pub number: i32,
     /// Whether an earlier call's outcome is unknown, so that this is the last try.
     pub is_repeat: bool,
 }
@@ -103,6 +103,28 @@ pub struct Ledger {
 impl Ledger {
     pub fn new(pool: PgPool, keys: FieldKeys) -> Self {
         Self { pool, keys }
+    }
+
+    /// The answer to that question, if it was paid for before.
+    ///
+    /// # Errors
+    /// As [`Ledger::begin`].
+    pub async fn stored(&self, key: &CallKey, request_hash: &str) -> anyhow::Result<Option<StoredAnswer>> {
+        let row = sqlx::query!(
+            r#"select answer as "answer!", answered_model, input_tokens, output_tokens from celeriac.paid_calls
+               where subject_kind = $1 and subject_id = $2 and step = $3 and page = $4 and prompt_version = $5 and model = $6
+                 and state = 'answered' and request_hash = $7 and answer is not null"#,
+            key.subject.kind,
+            key.subject.id,
+            key.step,
+            key.page,
+            key.prompt_version,
+            key.model,
+            request_hash
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        row.map(|row| self.answer(key, &row.answer, row.answered_model, row.input_tokens, row.output_tokens)).transpose()
     }
 
     /// Asks for a call and, when it may be made, commits that it is about to be. `longest` is how long a call can take: a row that another
@@ -154,12 +176,7 @@ impl Ledger {
         if let ("answered", Some(answer)) = (row.state.as_str(), &row.answer)
             && row.request_hash == request_hash
         {
-            return Ok(Call::Answered(StoredAnswer {
-                text: self.keys.decrypt(answer)?,
-                model: row.answered_model.unwrap_or_else(|| key.model.clone()),
-                input_tokens: row.input_tokens.unwrap_or(0),
-                output_tokens: row.output_tokens.unwrap_or(0),
-            }));
+            return self.answer(key, answer, row.answered_model, row.input_tokens, row.output_tokens).map(Call::Answered);
         }
         let age = Duration::try_from_secs_f64(row.age_seconds).unwrap_or_default();
         if is_unknown && row.job_id != caller.job_id && age < longest {
@@ -267,6 +284,22 @@ impl Ledger {
         .execute(&self.pool)
         .await?;
         Ok(())
+    }
+
+    fn answer(
+        &self,
+        key: &CallKey,
+        encrypted: &str,
+        model: Option<String>,
+        input_tokens: Option<i32>,
+        output_tokens: Option<i32>,
+    ) -> anyhow::Result<StoredAnswer> {
+        Ok(StoredAnswer {
+            text: self.keys.decrypt(encrypted)?,
+            model: model.unwrap_or_else(|| key.model.clone()),
+            input_tokens: input_tokens.unwrap_or(0),
+            output_tokens: output_tokens.unwrap_or(0),
+        })
     }
 
     async fn settle(&self, permit: &Permit, settlement: Settlement<'_>) -> anyhow::Result<Totals> {

@@ -12,6 +12,8 @@ pub mod renewals;
 
 // What their bodies share.
 #[cfg(feature = "handlers")]
+pub mod admission;
+#[cfg(feature = "handlers")]
 mod checkpoint;
 #[cfg(feature = "handlers")]
 pub mod crypt;

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use celeriac_process::Settings;
+use celeriac_queue::Connection;
 use sqlx::PgPool;
 
+use crate::admission::{Admission, Limits as ModelLimits};
 use crate::backup::Backups;
 use crate::crypt::FieldKeys;
 use crate::documents::Limits;
@@ -34,18 +36,21 @@ impl Services {
     ///
     /// # Errors
     /// When a setting names something that is not there or cannot be used.
-    pub fn from_settings(settings: &Settings, pool: PgPool) -> anyhow::Result<Self> {
+    pub fn from_settings(settings: &Settings, pool: PgPool, connection: Connection) -> anyhow::Result<Self> {
         let keys = FieldKeys::new(&settings.list("FIELD_ENCRYPTION_KEYS"))?;
         let openai = OpenAi::new(OpenAiConfig {
             base_url: settings.text("OPENAI_BASE_URL").to_owned(),
             api_key: settings.secret("OPENAI_API_KEY"),
             model: settings.text("OPENAI_MODEL").to_owned(),
+            first_byte_timeout: settings.duration("OPENAI_FIRST_BYTE_TIMEOUT"),
             timeout: settings.duration("OPENAI_TIMEOUT"),
         })?;
+        let limits = ModelLimits::from_settings(settings)?;
+        let admission = Admission::new(connection, pool.clone(), settings.text("OPENAI_MODEL"), limits);
         Ok(Self {
             renewing: Renewing::from_settings(settings, pool.clone())?,
             backups: Backups::from_settings(settings, pool.clone())?,
-            gateway: Gateway::new(openai, Ledger::new(pool.clone(), keys.clone())),
+            gateway: Gateway::new(openai, Ledger::new(pool.clone(), keys.clone()), admission),
             pool,
             storage: Storage::local(&settings.path("MEDIA_ROOT"))?,
             keys,

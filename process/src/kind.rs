@@ -31,6 +31,8 @@ pub enum Kind {
     Address,
     /// A number from 0 to 1.
     Fraction,
+    /// US dollars, with cents and less.
+    Usd,
 }
 
 impl Kind {
@@ -68,6 +70,12 @@ impl Kind {
                 .filter(|part| (0.0..=1.0).contains(part))
                 .is_none()
                 .then(|| "it must be a number from 0 to 1".into()),
+            Self::Usd => text
+                .parse::<f64>()
+                .ok()
+                .filter(|usd| (0.000_001..=1e9).contains(usd))
+                .is_none()
+                .then(|| "it must be a number of US dollars above 0, as in 5 or 0.50".into()),
         }
     }
 }

@@ -48,6 +48,7 @@ const fn secret(mut setting: Setting) -> Setting {
 
 const POSTGRES: Kind = Kind::Url(&["postgres", "postgresql"]);
 const HTTP: Kind = Kind::Url(&["http", "https"]);
+const LIMIT: Kind = Kind::Integer { min: 1, max: 1_000_000_000 };
 const COUNT: Kind = Kind::Integer { min: 1, max: 100_000 };
 
 /// Every setting. Order is README's order.
@@ -120,7 +121,34 @@ pub static SETTINGS: &[Setting] = &[
         "gpt-4.1-mini",
         "Model that reads documents; it must take images and answer by JSON schema.",
     ),
-    plain("OPENAI_TIMEOUT", Kind::Duration, Some("120s"), "120s", "Longest wait for one answer."),
+    plain("OPENAI_TIMEOUT", Kind::Duration, Some("120s"), "120s", "Longest wait for one whole answer. A connection has 10 s."),
+    plain(
+        "OPENAI_FIRST_BYTE_TIMEOUT",
+        Kind::Duration,
+        Some("110s"),
+        "110s",
+        "Longest wait until an answer begins; it begins when the model has thought and written.",
+    ),
+    plain(
+        "OPENAI_RPM",
+        LIMIT,
+        None,
+        "500",
+        "Requests a minute that all workers together make, at most. Unset: as the provider's headers say, here and below.",
+    ),
+    plain("OPENAI_TPM", LIMIT, None, "200000", "Tokens a minute, of questions and answers together."),
+    plain("OPENAI_IN_FLIGHT", LIMIT, None, "40", "Requests at once. Unset: no limit, here and below."),
+    plain(
+        "OPENAI_USD_PER_DAY",
+        Kind::Usd,
+        None,
+        "20",
+        "What may be spent in a day (UTC), US dollars. Beyond it the queue is paused until the next day, or until a worker starts with another limit.",
+    ),
+    plain("OPENAI_USD_PER_MONTH", Kind::Usd, None, "400", "The same for a calendar month (UTC)."),
+    plain("OPENAI_USER_IN_FLIGHT", LIMIT, None, "4", "Requests of one user at once."),
+    plain("OPENAI_USER_USD_PER_DAY", Kind::Usd, None, "0.50", "What may be spent on one user in a day; beyond it that user's jobs wait."),
+    plain("OPENAI_USER_USD_PER_MONTH", Kind::Usd, None, "5", "The same for a calendar month."),
     plain(
         "OPENAI_INPUT_TOKENS_MAX",
         Kind::Integer { min: 1_000, max: 1_000_000 },

@@ -104,6 +104,9 @@ pub struct Pause {
     /// Resumes by itself at this moment, ms since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resume_at: Option<Millis>,
+    /// What it is about, for [`Client::lift`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
 }
 
 impl Client {
@@ -264,6 +267,11 @@ impl Client {
             .query_async(&mut self.connection.shared())
             .await?;
         Ok(removed == 1)
+    }
+
+    /// Hands out a queue's work again if it is paused for that cause; another pause stands. False when there was none such.
+    pub async fn lift(&self, queue: &QueueName, cause: &str) -> Result<bool, Error> {
+        scripts::lift(&self.connection, &self.keys(queue), cause).await
     }
 
     /// Replaces a queue's limits; empty ones lift them. They hold from the next claim on, in every worker.

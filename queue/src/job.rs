@@ -104,10 +104,27 @@ pub enum JobError {
     /// Withdrawn from inside: the job is cancelled with this reason.
     Cancel(String),
     /// Nobody can do this job now (a refused key, an exhausted budget): pause its queue with this reason and keep the job, without
-    /// spending an attempt, until a person resumes the queue.
-    PauseQueue(String),
+    /// spending an attempt, until a person resumes the queue (or what the order says comes about).
+    PauseQueue(PauseOrder),
     /// The lease was found to be lost: another worker may have the job, and this run is over, whatever it would still do.
     LeaseLost,
+}
+
+/// With what words a queue is paused, and what ends the pause besides a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PauseOrder {
+    pub reason: String,
+    /// The queue resumes by itself after that long.
+    pub resume_in: Option<Duration>,
+    /// What the pause is about, for [`crate::Client::lift`]: a fingerprint, never a secret.
+    pub cause: Option<String>,
+}
+
+impl<T: Into<String>> From<T> for PauseOrder {
+    /// Until a person resumes the queue.
+    fn from(reason: T) -> Self {
+        Self { reason: reason.into(), resume_in: None, cause: None }
+    }
 }
 
 impl JobError {

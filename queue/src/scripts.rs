@@ -41,6 +41,7 @@ static PRUNE: LazyLock<Script> = script!("keys", "steps", "lanes", "unique", "ba
 static ACKNOWLEDGE: LazyLock<Script> = script!("keys", "acknowledge");
 static WAIT: LazyLock<Script> = script!("keys", "wait");
 static SET_LIMITS: LazyLock<Script> = script!("keys", "touch", "lanes", "set_limits");
+static LIFT: LazyLock<Script> = script!("keys", "lift");
 static LOG: LazyLock<Script> = script!("keys", "log");
 static STEP: LazyLock<Script> = script!("keys", "steps", "step");
 static RECALL: LazyLock<Script> = script!("keys", "steps", "recall");
@@ -156,18 +157,18 @@ pub(crate) struct ClaimArgs<'a> {
 }
 
 /// An invocation under construction: EVALSHA with the keys (those of a queue, mostly), then the arguments.
-struct Call {
+struct Call<'a> {
     name: &'static str,
-    script: &'static Script,
+    script: &'a Script,
     command: redis::Cmd,
 }
 
-impl Call {
-    fn new(name: &'static str, script: &'static Script, keys: &QueueKeys) -> Self {
+impl<'a> Call<'a> {
+    fn new(name: &'static str, script: &'a Script, keys: &QueueKeys) -> Self {
         Self::on(name, script, keys.all())
     }
 
-    fn on(name: &'static str, script: &'static Script, keys: &[String]) -> Self {
+    fn on(name: &'static str, script: &'a Script, keys: &[String]) -> Self {
         let mut command = redis::cmd("EVALSHA");
         command.arg(script.get_hash()).arg(keys.len()).arg(keys);
         Self { name, script, command }
@@ -482,6 +483,23 @@ pub(crate) async fn set_limits(connection: &Connection, keys: &QueueKeys, fields
         call = call.arg(field).arg(number);
     }
     call.number(connection).await.map(|_| ())
+}
+
+/// False when it is not paused for that cause.
+pub(crate) async fn lift(connection: &Connection, keys: &QueueKeys, cause: &str) -> Result<bool, Error> {
+    Call::new("lift", &LIFT, keys).arg(cause).number(connection).await.map(|lifted| lifted == 1)
+}
+
+/// A script that is not the engine's own.
+pub(crate) async fn foreign(
+    connection: &Connection,
+    name: &'static str,
+    script: &Script,
+    keys: &[String],
+    arguments: &[String],
+) -> Result<Vec<String>, Error> {
+    let reply = Call::on(name, script, keys).arg(arguments).reply(connection).await?;
+    redis::from_redis_value(reply).map_err(|error| unexpected(name, error))
 }
 
 /// False when the job does not run.

@@ -246,10 +246,14 @@ impl System {
         let mut redis = self.raw_redis().await;
         let prefix = self.connection().namespace().as_str().to_owned();
         let keys: Vec<String> = redis::cmd("KEYS").arg(format!("{prefix}:*")).query_async(&mut redis).await.expect("KEYS");
-        // What may stay: the set of queues, workers' cards, counters, records of ended jobs and a wake token.
+        // What may stay: the limits of the model, the set of queues, workers' cards, counters, records of ended jobs and a wake token.
         let kept = ["queues", "workers", "meta", "stats", "wake", "finished", "dead", "outcomes", "jobs", "seen"];
-        let stays =
-            |key: &str| key.contains(":worker:") || key.contains(":history:") || kept.iter().any(|name| key.ends_with(&format!(":{name}")));
+        let stays = |key: &str| {
+            key.contains(":worker:")
+                || key.contains(":history:")
+                || key.contains(":{@admission}:")
+                || kept.iter().any(|name| key.ends_with(&format!(":{name}")))
+        };
         keys.into_iter().filter(|key| !stays(key)).collect()
     }
 

@@ -47,8 +47,8 @@ pub(crate) fn classify(end: End, attempt: AttemptCount, policy: &Policy) -> Verd
         End::Returned(Err(JobError::Bury(error))) => Move::Bury { kind: "refused", reason: in_words(&error) },
         // Acknowledged as cancelled: the body withdrew.
         End::Returned(Err(JobError::Cancel(reason))) => Move::Cancel { reason },
-        // Not acknowledged, nothing spent: no job of this queue can be done until a person has acted.
-        End::Returned(Err(JobError::PauseQueue(reason))) => Move::PauseQueue { reason },
+        // Not acknowledged, nothing spent: no job of this queue can be done until somebody, or something, has acted.
+        End::Returned(Err(JobError::PauseQueue(order))) => Move::PauseQueue(order),
         // Not ours any more: the store of a step has refused this delivery before the heartbeat heard of it.
         End::Returned(Err(JobError::LeaseLost)) => interrupted(Interruption::LeaseLost),
         End::Interrupted(why) => interrupted(why),
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn a_snooze_a_pause_and_an_interruption_spend_no_attempt_even_on_the_last() {
         assert!(matches!(moved(End::Returned(Err(JobError::Snooze(Duration::ZERO, String::new()))), 3), Move::Snooze { .. }));
-        assert!(matches!(moved(End::Returned(Err(JobError::PauseQueue(String::new()))), 3), Move::PauseQueue { .. }));
+        assert!(matches!(moved(End::Returned(Err(JobError::PauseQueue("".into()))), 3), Move::PauseQueue(_)));
         assert!(matches!(moved(End::Interrupted(Interruption::Stopping), 3), Move::Release));
         assert!(matches!(moved(End::Interrupted(Interruption::LeaseLost), 3), Move::Forget));
         assert!(matches!(moved(End::Returned(Err(JobError::LeaseLost)), 3), Move::Forget));

@@ -6,7 +6,9 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use apalis_core::task::Task;
-use celeriac_queue::{Client, Envelope, Handler, JobContext, Next, OUTPUT_BYTES_MAX, Origin, Outcome, Registry, State, WorkerId};
+use celeriac_queue::{
+    Client, Envelope, Handler, JobContext, Next, OUTPUT_BYTES_MAX, Origin, Outcome, PauseOrder, Registry, State, WorkerId,
+};
 use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -175,8 +177,10 @@ fn log(to: &Move, took: Duration) {
         Move::Cancel { reason } => tracing::info!(duration_ms, reason, "cancelled"),
         Move::Expire => tracing::info!("expired: it came past its deadline and was not run"),
         Move::Release => tracing::info!(duration_ms, "put back unfinished, as the worker stops"),
-        Move::PauseQueue { reason } => {
-            tracing::error!(duration_ms, reason, "its queue is paused until somebody resumes it; the job is kept")
+        Move::PauseQueue(PauseOrder { reason, resume_in, .. }) => {
+            let until = if resume_in.is_some() { "for some time" } else { "until somebody resumes it" };
+            let resume_in_seconds = resume_in.map(|wait| wait.as_secs());
+            tracing::error!(duration_ms, reason, resume_in_seconds, "its queue is paused {until}; the job is kept")
         }
         Move::Forget => tracing::warn!(duration_ms, "stopped, as its lease was lost: another worker has it"),
     }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use celeriac_jobs::{Services, documents, register_all};
 use celeriac_process::{Process, Settings, connect, in_words, telemetry};
+use celeriac_queue::Client;
 use celeriac_worker::{Registry, Worker, WorkerConfig, health};
 
 const USAGE: &str = "\
@@ -39,8 +40,12 @@ async fn run(settings: &Settings) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(settings, Process::Worker)?;
     let (connection, pool) = tokio::try_join!(connect::redis(settings), connect::postgres(settings))?;
     celeriac_migrations::check(&pool).await?;
-    let services = Services::from_settings(settings, pool.clone())?;
+    let services = Services::from_settings(settings, pool.clone(), connection.clone())?;
     let mut registry = Registry::new();
     register_all(&mut registry, &services);
-    Worker::with(connection, Some(pool), registry, WorkerConfig::from_settings(settings)).run_until_stopped().await
+    let config = WorkerConfig::from_settings(settings);
+    let watch = tokio::spawn(services.gateway.clone().watch_pauses(Client::new(connection.clone()), config.queues.clone()));
+    let result = Worker::with(connection, Some(pool), registry, config).run_until_stopped().await;
+    watch.abort();
+    result
 }

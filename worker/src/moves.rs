@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use celeriac_queue::{Next, Outcome};
+use celeriac_queue::{Next, Outcome, PauseOrder};
 
 use crate::run::Run;
 
@@ -40,9 +40,7 @@ pub(crate) enum Move {
     /// Back to the head of its queue, as if it had not been claimed.
     Release,
     /// Nobody can do this kind of work now: the queue is paused with the reason and the job kept.
-    PauseQueue {
-        reason: String,
-    },
+    PauseQueue(PauseOrder),
     /// The lease is lost: the job is another worker's, and nothing may be changed.
     Forget,
 }
@@ -53,7 +51,7 @@ impl Move {
         match self {
             Self::Complete { .. } => "complete",
             Self::Retry { .. } => "retry",
-            Self::Snooze { .. } | Self::PauseQueue { .. } => "snooze",
+            Self::Snooze { .. } | Self::PauseQueue(_) => "snooze",
             Self::Bury { .. } => "bury",
             Self::Cancel { .. } => "cancel",
             Self::Expire => "expire",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use celeriac_queue::{Client, Completion, Consumer, Error, JobId, Outcome, Pause, QueueName, Settled, WorkerId};
+use celeriac_queue::{Client, Completion, Consumer, Error, JobId, Outcome, Pause, PauseOrder, QueueName, Settled, WorkerId};
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
@@ -145,17 +145,18 @@ impl Settler {
             Move::Bury { kind, reason } => consumer.bury(id, token, kind, reason).await.map(Some),
             Move::Cancel { reason } => consumer.cancel(id, token, reason).await.map(Some),
             Move::Expire => consumer.expire(id, token).await.map(Some),
-            Move::PauseQueue { reason } => {
+            Move::PauseQueue(order) => {
                 // First the pause, or the job could be claimed again before it.
-                self.client.pause(consumer.queue(), &self.pause(reason)).await?;
+                self.client.pause(consumer.queue(), &self.pause(order)).await?;
                 consumer.snooze(id, token, SNOOZE_WHILE_PAUSED).await.map(Some)
             }
         }
     }
 
-    fn pause(&self, reason: &str) -> Pause {
+    fn pause(&self, order: &PauseOrder) -> Pause {
         let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-        Pause { reason: reason.to_owned(), by: format!("worker {}", self.worker), at, resume_at: None }
+        let resume_at = order.resume_in.map(|wait| at.saturating_add(wait.as_millis() as u64));
+        Pause { reason: order.reason.clone(), by: format!("worker {}", self.worker), at, resume_at, cause: order.cause.clone() }
     }
 }
 

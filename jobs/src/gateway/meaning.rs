@@ -1,37 +1,46 @@
 //! What each way a call can end without an answer means: a sentence for the user, and what the queue shall do.
 
+use celeriac_queue::PauseOrder;
+
+use super::pauses;
 use crate::fault::Fault;
-use crate::openai::Outcome;
+use crate::openai::{OpenAi, Outcome};
 
 const NOT_NOW: &str = "The AI service could not be reached or is busy.";
 pub(super) const NOT_USABLE: &str = "The AI service gave no usable answer for this document.";
 const STOPPED: &str = "The AI service is not available to us at the moment; processing goes on when an operator has seen to it.";
+const FILTERED: &str = "The AI service's content filter stopped the analysis of this document.";
 
-/// A plain "no" of the provider; nothing was bought.
-pub(super) fn refusal(outcome: &Outcome, model: &str) -> Fault {
+/// A plain "no" of the provider; nothing was bought. That we were too fast is no fault of the job: see `Gateway::too_fast`.
+pub(super) fn refusal(outcome: &Outcome, openai: &OpenAi) -> Fault {
+    let paused = |reason: String| stopped(pauses::by_key(reason, openai.fingerprint()));
     match outcome {
-        Outcome::Unauthorized { status } => Fault::operator(
-            STOPPED,
-            format!(
-                "OpenAI refused the key in OPENAI_API_KEY (status {status}). Set a valid key, restart the workers, then resume the queue."
-            ),
+        Outcome::Unauthorized { status } => paused(format!(
+            "OpenAI refused the key in OPENAI_API_KEY (status {status}). Set a valid key and restart the workers; that resumes the queue."
+        )),
+        Outcome::QuotaExhausted => paused(
+            "The OpenAI account behind OPENAI_API_KEY has no budget left. Raise its limit or add credit, then resume the queue.".to_owned(),
         ),
-        Outcome::QuotaExhausted => Fault::operator(
-            STOPPED,
-            "The OpenAI account behind OPENAI_API_KEY has no budget left. Raise its limit or add credit, then resume the queue.",
+        Outcome::ModelNotFound => paused(format!(
+            "OpenAI has no model \"{}\" for this account. Set OPENAI_MODEL to one it has and restart the workers; that resumes the queue.",
+            openai.model()
+        )),
+        Outcome::NotFound => paused(
+            "Nobody answers questions at OPENAI_BASE_URL (status 404). Correct it and restart the workers; that resumes the queue."
+                .to_owned(),
         ),
-        Outcome::ModelNotFound => Fault::operator(
-            STOPPED,
-            format!(
-                "OpenAI has no model \"{model}\" for this account. Set OPENAI_MODEL to one it has, restart the workers, then resume the queue."
-            ),
-        ),
+        Outcome::Filtered => Fault::never(FILTERED),
         Outcome::BadRequest { .. } => Fault::never("The AI service did not accept this document.").because(detail(outcome)),
-        Outcome::RateLimited { retry_after } | Outcome::ServerError { retry_after, .. } => {
+        Outcome::RateLimited { retry_after } | Outcome::ServerError { retry_after, .. } | Outcome::Busy { retry_after, .. } => {
             Fault::after(*retry_after, NOT_NOW).because(detail(outcome))
         }
         _ => not_now(outcome),
     }
+}
+
+/// No job that asks the model can be done.
+pub(super) fn stopped(order: PauseOrder) -> Fault {
+    Fault::operator(STOPPED, order)
 }
 
 /// Nothing came back; another try may succeed.
@@ -42,7 +51,7 @@ pub(super) fn not_now(outcome: &Outcome) -> Fault {
 pub(super) fn incomplete(reason: &str) -> Fault {
     let sentence = match reason {
         "max_output_tokens" => "The analysis of this document became too long and was cut off before its end.",
-        "content_filter" => "The AI service's content filter stopped the analysis of this document.",
+        "content_filter" => FILTERED,
         _ => "The AI service stopped before the analysis of this document was complete.",
     };
     Fault::never(sentence).because(anyhow::anyhow!("the answer is incomplete: {reason}"))

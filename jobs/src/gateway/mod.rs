@@ -1,25 +1,33 @@
-//! The one way to OpenAI for every job: a question goes through the ledger, is asked, settled before anything else happens, and every
-//! way it can end gets its meaning for the job here and nowhere else.
+//! The one way to OpenAI for every job: a question waits for its turn under the shared limits, goes through the ledger, is asked, settled
+//! before anything else happens, and every way it can end gets its meaning for the job here and nowhere else.
 //!
 //! ```text
-//!  begin (ledger) ─▶ ask ─▶ settle (ledger) ─▶ read ─▶ told
-//!        ▲                                      │ not of the form asked for
-//!        └───────── asked once more, with what was wrong ◀┘
+//!  turn (admission) ─▶ begin (ledger) ─▶ ask ─▶ settle (ledger, then admission) ─▶ told
+//!        ▲                                        │ not of the form asked for
+//!        └────────── asked once more, with what was wrong ◀┘
 //! ```
 
 mod meaning;
+mod pauses;
 mod repair;
+mod turn;
 
 use std::time::Duration;
 
+use crate::admission::{Admission, End, Hold, Use};
 use crate::checkpoint::checkpoint;
 use crate::fault::Fault;
 use crate::ledger::{Call, CallKey, Caller, Ledger, Paid, Permit, StoredAnswer};
-use crate::openai::{OpenAi, Outcome, Question, Usage, cost_micro_usd};
+use crate::openai::{Asked, Learned, OpenAi, Outcome, Question, Usage, cost_micro_usd};
 use repair::Defect;
 
 /// Answers of no use that are paid for before the job gives up.
 const UNUSABLE_ANSWERS_MAX: i32 = 2;
+
+/// So many calls of one question may end in a 429 without spending an attempt of the job. Were it more, the question itself is too large for
+/// the provider's limit.
+const TOO_FAST_MAX: i32 = 50;
+const TOO_FAST_WAIT_MIN: Duration = Duration::from_millis(500);
 
 /// Added to the longest call when waiting for another job's, for what that job does before and after.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -29,6 +37,7 @@ const MARGIN: Duration = Duration::from_secs(10);
 pub struct Gateway {
     openai: OpenAi,
     ledger: Ledger,
+    admission: Admission,
 }
 
 /// One question, and who asks it about what.
@@ -56,8 +65,8 @@ pub(crate) struct Told<T> {
 }
 
 impl Gateway {
-    pub fn new(openai: OpenAi, ledger: Ledger) -> Self {
-        Self { openai, ledger }
+    pub fn new(openai: OpenAi, ledger: Ledger, admission: Admission) -> Self {
+        Self { openai, ledger, admission }
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -79,18 +88,17 @@ impl Gateway {
     pub(crate) async fn ask<T>(&self, inquiry: Inquiry<'_>, read: impl Fn(&str) -> anyhow::Result<T>) -> Result<Told<T>, Fault> {
         // Also of a repetition with a note: it is the same question, and its answer is the answer to it.
         let digest = inquiry.question.digest();
-        let caller = Caller { job_id: inquiry.job_id, job: inquiry.job, user_id: inquiry.user_id };
-        let longest = self.openai.timeout() + MARGIN;
+        if let Some(stored) = self.ledger.stored(&inquiry.key, &digest).await? {
+            return told(stored, false, &read);
+        }
         let mut repetition = None;
         loop {
-            let permit = match self.ledger.begin(&inquiry.key, &digest, &caller, longest).await? {
-                Call::Answered(stored) => return told(stored, false, &read),
-                Call::Make(permit) => permit,
-                Call::UnderWay(wait) => return Err(Fault::later(wait, "another job is asking the model about this document")),
-                Call::LostTwice => return Err(meaning::lost_twice()),
-            };
             let question = repetition.as_ref().unwrap_or(inquiry.question);
-            let defect = match self.make(&permit, question, &read).await? {
+            let call = match self.begin(&inquiry, question, &digest).await? {
+                Begun::Call(call) => call,
+                Begun::Answered(stored) => return told(stored, false, &read),
+            };
+            let defect = match self.make(call, question, &read).await? {
                 Made::Told(told) => return Ok(told),
                 Made::OffForm(defect) => defect,
             };
@@ -101,20 +109,50 @@ impl Gateway {
         }
     }
 
-    /// Makes the call and settles it in the ledger before anything else is done with it.
-    async fn make<T>(&self, permit: &Permit, question: &Question, read: impl Fn(&str) -> anyhow::Result<T>) -> Result<Made<T>, Fault> {
+    /// First its turn, then the ledger: a question that has to wait leaves no trace there.
+    async fn begin(&self, inquiry: &Inquiry<'_>, question: &Question, digest: &str) -> Result<Begun, Fault> {
+        let caller = Caller { job_id: inquiry.job_id, job: inquiry.job, user_id: inquiry.user_id };
+        let longest = self.openai.timeout() + MARGIN;
+        let hold = self.turn(inquiry, question, longest).await?;
+        let fault = match self.ledger.begin(&inquiry.key, digest, &caller, longest).await {
+            Ok(Call::Make(permit)) => return Ok(Begun::Call(Admitted { permit, hold })),
+            Ok(Call::Answered(stored)) => {
+                self.admission.settle(hold, &Use::default()).await;
+                return Ok(Begun::Answered(stored));
+            }
+            Ok(Call::UnderWay(wait)) => Fault::later(wait, "another job is asking the model about this document"),
+            Ok(Call::LostTwice) => meaning::lost_twice(),
+            Err(error) => error.into(),
+        };
+        self.admission.settle(hold, &Use::default()).await;
+        Err(fault)
+    }
+
+    /// Makes the call and settles it, in the ledger before anything else is done with it.
+    async fn make<T>(&self, call: Admitted, question: &Question, read: impl Fn(&str) -> anyhow::Result<T>) -> Result<Made<T>, Fault> {
+        let Admitted { permit, hold } = call;
         checkpoint("model.before_call").await;
-        let outcome = self.openai.ask(question).await;
+        let Asked { outcome, learned, latency } = self.openai.ask(question).await;
         checkpoint("model.after_answer").await;
+        let used = used(&outcome, learned, latency);
+        let made = self.settle(&permit, &outcome, &read).await;
+        let pause = self.admission.settle(hold, &used).await;
+        checkpoint("model.after_call").await;
+        match (made?, outcome) {
+            (Settled::Answered(stored), _) => told(stored, true, read).map(Made::Told),
+            (Settled::OffForm(defect), _) => Ok(Made::OffForm(defect)),
+            (Settled::Refused, Outcome::RateLimited { retry_after }) if permit.number < TOO_FAST_MAX => Err(too_fast(retry_after, pause)),
+            (Settled::Refused, outcome) => Err(meaning::refusal(&outcome, &self.openai)),
+        }
+    }
+
+    /// In the ledger. An answer of no use that is not to be asked for once more is a fault here.
+    async fn settle<T>(&self, permit: &Permit, outcome: &Outcome, read: impl Fn(&str) -> anyhow::Result<T>) -> Result<Settled, Fault> {
         let name = outcome.name();
         match outcome {
-            Outcome::Answer { text, usage } => match read(&text) {
-                Ok(_) => {
-                    let stored = self.ledger.answered(permit, &text, &paid(usage)).await?;
-                    checkpoint("model.after_call").await;
-                    told(stored, true, read).map(Made::Told)
-                }
-                Err(error) => self.off_form(permit, "off_form", usage, Defect::new(format!("{error:#}"), Some(text))).await,
+            Outcome::Answer { text, usage } => match read(text) {
+                Ok(_) => Ok(Settled::Answered(self.ledger.answered(permit, text, &paid(usage)).await?)),
+                Err(error) => self.off_form(permit, "off_form", usage, Defect::new(format!("{error:#}"), Some(text.clone()))).await,
             },
             Outcome::InvalidJson { usage } => self.off_form(permit, name, usage, Defect::new("it was not a JSON object", None)).await,
             Outcome::Refusal { usage } => {
@@ -123,27 +161,47 @@ impl Gateway {
             }
             Outcome::Incomplete { reason, usage } => {
                 self.ledger.unusable(permit, &format!("{name}: {reason}"), &paid(usage)).await?;
-                Err(meaning::incomplete(&reason))
+                Err(meaning::incomplete(reason))
             }
-            Outcome::Timeout | Outcome::Cut { .. } | Outcome::Unreadable { .. } => {
+            Outcome::Timeout | Outcome::NoFirstByte | Outcome::Cut { .. } | Outcome::Unreadable { .. } => {
                 self.ledger.lost(permit, name).await?;
-                Err(if permit.is_repeat { meaning::lost_twice() } else { meaning::not_now(&outcome) })
+                Err(if permit.is_repeat { meaning::lost_twice() } else { meaning::not_now(outcome) })
             }
-            refused => {
+            _ => {
                 self.ledger.refused(permit, name).await?;
-                Err(meaning::refusal(&refused, self.openai.model()))
+                Ok(Settled::Refused)
             }
         }
     }
 
     /// Paid for, and of no use as it is; whether it is asked once more depends on how many such answers there were.
-    async fn off_form<T>(&self, permit: &Permit, name: &str, usage: Usage, defect: Defect) -> Result<Made<T>, Fault> {
+    async fn off_form(&self, permit: &Permit, name: &str, usage: &Usage, defect: Defect) -> Result<Settled, Fault> {
         let count = self.ledger.unusable(permit, name, &paid(usage)).await?;
         if count >= UNUSABLE_ANSWERS_MAX {
             return Err(Fault::never(meaning::NOT_USABLE).because(defect.error()));
         }
-        Ok(Made::OffForm(defect))
+        Ok(Settled::OffForm(defect))
     }
+}
+
+/// A call that may be made, by the shared limits and by the ledger.
+struct Admitted {
+    permit: Permit,
+    hold: Hold,
+}
+
+enum Begun {
+    Call(Admitted),
+    /// Another run was faster.
+    Answered(StoredAnswer),
+}
+
+/// How a call stands in the ledger.
+enum Settled {
+    Answered(StoredAnswer),
+    OffForm(Defect),
+    /// Nothing was bought.
+    Refused,
 }
 
 /// What became of a call that was answered.
@@ -157,9 +215,36 @@ fn told<T>(stored: StoredAnswer, fresh: bool, read: impl Fn(&str) -> anyhow::Res
     Ok(Told { value: read(&text)?, model, input_tokens, output_tokens, fresh })
 }
 
-fn paid(usage: Usage) -> Paid {
-    let Usage { model, input_tokens, output_tokens, request_id, latency } = usage;
+/// The job comes again when the provider, or the pause that all workers share, lets it; no attempt is spent.
+fn too_fast(retry_after: Option<Duration>, pause: Duration) -> Fault {
+    let wait = retry_after.unwrap_or_default().max(pause).max(TOO_FAST_WAIT_MIN);
+    Fault::later(turn::spread(wait), "the model's provider asks for slower work (429)")
+}
+
+fn paid(usage: &Usage) -> Paid {
+    let Usage { model, input_tokens, output_tokens, request_id, latency } = usage.clone();
     let cost_micro_usd = cost_micro_usd(&model, input_tokens, output_tokens);
     let counted = |tokens: u32| i32::try_from(tokens).unwrap_or(i32::MAX);
     Paid { model, input_tokens: counted(input_tokens), output_tokens: counted(output_tokens), cost_micro_usd, request_id, latency }
+}
+
+/// For the shared limits.
+fn used(outcome: &Outcome, learned: Learned, latency: Duration) -> Use {
+    let (end, usage) = match outcome {
+        Outcome::Answer { usage, .. } | Outcome::Refusal { usage } | Outcome::Incomplete { usage, .. } | Outcome::InvalidJson { usage } => {
+            (End::Answered, Some(usage))
+        }
+        Outcome::RateLimited { .. } => (End::Limited, None),
+        Outcome::Timeout | Outcome::NoFirstByte | Outcome::Cut { .. } | Outcome::Unreadable { .. } => (End::Lost, None),
+        _ => (End::Refused, None),
+    };
+    let retry_after = if let Outcome::RateLimited { retry_after } = outcome { *retry_after } else { None };
+    Use {
+        end,
+        tokens: usage.map_or(0, |usage| u64::from(usage.input_tokens) + u64::from(usage.output_tokens)),
+        micro_usd: usage.and_then(|usage| paid(usage).cost_micro_usd).map_or(0, i64::unsigned_abs),
+        latency: Some(latency),
+        retry_after,
+        learned,
+    }
 }

@@ -15,6 +15,7 @@ use reqwest::Response;
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
+use super::learned::Learned;
 use super::retry_after::retry_after;
 
 /// A refusal's body is a short JSON object; a proxy's page may be anything.
@@ -24,8 +25,30 @@ const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 #[derive(Clone)]
 pub(super) struct Exchange {
     http: reqwest::Client,
-    request_id: Arc<Mutex<Option<String>>>,
+    /// Until the head of the answer.
+    first_byte_timeout: Duration,
+    heard: Arc<Mutex<Heard>>,
 }
+
+/// What the head of the answer said, whatever it was an answer with.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Heard {
+    /// The provider's name for the exchange.
+    pub(super) request_id: Option<String>,
+    pub(super) learned: Learned,
+}
+
+/// The question was sent, and nothing came back in time.
+#[derive(Debug)]
+pub(super) struct NoFirstByte;
+
+impl fmt::Display for NoFirstByte {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OpenAI did not begin to answer in time")
+    }
+}
+
+impl Error for NoFirstByte {}
 
 /// An answer that is not a success.
 #[derive(Debug)]
@@ -45,20 +68,25 @@ impl fmt::Display for Refused {
 impl Error for Refused {}
 
 impl Exchange {
-    pub(super) fn new(http: reqwest::Client) -> Self {
-        Self { http, request_id: Arc::default() }
+    pub(super) fn new(http: reqwest::Client, first_byte_timeout: Duration) -> Self {
+        Self { http, first_byte_timeout, heard: Arc::default() }
     }
 
-    /// The provider's name for the exchange, once it has answered.
-    pub(super) fn request_id(&self) -> Option<String> {
-        self.request_id.lock().ok()?.clone()
+    /// Once it has answered.
+    pub(super) fn heard(&self) -> Heard {
+        self.heard.lock().map(|heard| heard.clone()).unwrap_or_default()
     }
 
     async fn send(self, request: HttpRequestFactory) -> Result<Response, OpenAIError> {
-        let response = self.http.execute(request.build().await?).await?;
+        let sent = self.http.execute(request.build().await?);
+        let response = match tokio::time::timeout(self.first_byte_timeout, sent).await {
+            Ok(response) => response?,
+            Err(_) => return Err(OpenAIError::Boxed(Box::new(NoFirstByte))),
+        };
         let header = response.headers().get("x-request-id").and_then(|id| id.to_str().ok());
-        if let (Some(id), Ok(mut kept)) = (header, self.request_id.lock()) {
-            *kept = Some(id.chars().take(200).collect());
+        if let Ok(mut heard) = self.heard.lock() {
+            heard.request_id = header.map(|id| id.chars().take(200).collect());
+            heard.learned = Learned::of(response.headers());
         }
         if response.status().is_success() {
             return Ok(response);

@@ -3,9 +3,11 @@
 //! async-openai builds and reads the wire format (Responses API); the HTTP exchange is ours (`exchange.rs`), because the library's own
 //! retries behind the caller's back and hides status and headers of a refusal. Retrying belongs to the queue, paying to the ledger.
 
+mod estimate;
 mod exchange;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod learned;
 mod outcome;
 mod prices;
 mod question;
@@ -19,8 +21,10 @@ use anyhow::Context;
 use async_openai::Client;
 use async_openai::config::OpenAIConfig;
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 
 use exchange::Exchange;
+pub use learned::Learned;
 pub use outcome::{Outcome, Usage};
 pub use prices::cost_micro_usd;
 pub use question::{Part, Question};
@@ -35,6 +39,8 @@ pub struct OpenAiConfig {
     pub base_url: String,
     pub api_key: SecretString,
     pub model: String,
+    /// Until the answer begins to come.
+    pub first_byte_timeout: Duration,
     /// For the whole exchange, the answer's last byte included.
     pub timeout: Duration,
 }
@@ -45,7 +51,18 @@ pub struct OpenAi {
     http: reqwest::Client,
     config: OpenAIConfig,
     model: String,
+    first_byte_timeout: Duration,
     timeout: Duration,
+    fingerprint: String,
+}
+
+/// What came of a question.
+#[derive(Debug)]
+pub struct Asked {
+    pub outcome: Outcome,
+    /// What the provider said of its limits.
+    pub learned: Learned,
+    pub latency: Duration,
 }
 
 impl fmt::Debug for OpenAi {
@@ -66,7 +83,14 @@ impl OpenAi {
             .build()
             .context("setting up the HTTP client for OpenAI")?;
         let wire = OpenAIConfig::new().with_api_base(config.base_url.trim_end_matches('/')).with_api_key(config.api_key.expose_secret());
-        Ok(Self { http, config: wire, model: config.model, timeout: config.timeout })
+        let fingerprint = fingerprint(&config);
+        let OpenAiConfig { model, first_byte_timeout, timeout, .. } = config;
+        Ok(Self { http, config: wire, model, first_byte_timeout, timeout, fingerprint })
+    }
+
+    /// Tells this key, address and model from others, and does not give the key away.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     /// The model that is asked.
@@ -80,20 +104,31 @@ impl OpenAi {
     }
 
     /// Asks once. What happened is the outcome; there is no other error.
-    pub async fn ask(&self, question: &Question) -> Outcome {
+    pub async fn ask(&self, question: &Question) -> Asked {
         let started = Instant::now();
-        let exchange = Exchange::new(self.http.clone());
+        let exchange = Exchange::new(self.http.clone(), self.first_byte_timeout);
         let client = Client::build(self.http.clone(), self.config.clone()).with_http_service(exchange.clone());
         let answered = client.responses().create(question.to_wire(&self.model)).await;
         let latency = started.elapsed();
-        let outcome = reading::classify(answered, exchange.request_id(), latency);
+        let heard = exchange.heard();
+        let outcome = reading::classify(answered, heard.request_id.clone(), latency);
         tracing::info!(
             outcome = outcome.name(),
             model = %self.model,
-            request_id = exchange.request_id().as_deref(),
+            request_id = heard.request_id.as_deref(),
             duration_ms = u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
             "asked OpenAI"
         );
-        outcome
+        Asked { outcome, learned: heard.learned, latency }
     }
+}
+
+/// A key is long and random, so that a digest of it cannot be turned round; sixteen digits are enough to tell two apart.
+fn fingerprint(config: &OpenAiConfig) -> String {
+    let mut hash = Sha256::new();
+    for part in ["celeriac openai", config.api_key.expose_secret(), &config.base_url, &config.model] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hex::encode(&hash.finalize()[..8])
 }

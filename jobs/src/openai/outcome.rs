@@ -22,12 +22,20 @@ pub enum Outcome {
     RateLimited { retry_after: Option<Duration> },
     /// The model does not exist, or not for this account.
     ModelNotFound,
+    /// 404, but not for the model: nobody answers questions at that address.
+    NotFound,
+    /// 408 or 409: the request was not taken up, and may be made again.
+    Busy { status: u16, retry_after: Option<Duration> },
+    /// A filter did not let the question through.
+    Filtered,
     /// Another 4xx: the request itself is not accepted.
     BadRequest { status: u16, code: Option<String> },
     /// 5xx, or an answer that says the provider failed.
     ServerError { status: u16, retry_after: Option<Duration> },
     /// The question may not even have left: nothing was bought.
     ConnectionFailed { why: String },
+    /// The question was sent, and no answer began within the time allowed. Nobody knows whether it was paid.
+    NoFirstByte,
     /// No whole answer within the time allowed. Nobody knows whether it was paid.
     Timeout,
     /// The line was cut after the question was sent. Nobody knows whether it was paid.
@@ -59,9 +67,13 @@ impl Outcome {
             Self::QuotaExhausted => "quota_exhausted",
             Self::RateLimited { .. } => "rate_limited",
             Self::ModelNotFound => "model_not_found",
+            Self::NotFound => "not_found",
+            Self::Busy { .. } => "busy",
+            Self::Filtered => "filtered",
             Self::BadRequest { .. } => "bad_request",
             Self::ServerError { .. } => "server_error",
             Self::ConnectionFailed { .. } => "connection_failed",
+            Self::NoFirstByte => "no_first_byte",
             Self::Timeout => "timeout",
             Self::Cut { .. } => "cut",
             Self::Unreadable { .. } => "unreadable",

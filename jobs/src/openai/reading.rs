@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_openai::error::OpenAIError;
 use async_openai::types::responses::{OutputItem, OutputMessageContent, Response, ResponseErrorCode, Status};
 
-use super::exchange::Refused;
+use super::exchange::{NoFirstByte, Refused};
 use super::outcome::{Outcome, Usage};
 
 pub(super) fn classify(answered: Result<Response, OpenAIError>, request_id: Option<String>, latency: Duration) -> Outcome {
@@ -13,6 +13,7 @@ pub(super) fn classify(answered: Result<Response, OpenAIError>, request_id: Opti
         Ok(response) => of_response(&response, request_id, latency),
         Err(OpenAIError::Boxed(error)) => match error.downcast::<Refused>() {
             Ok(refused) => of_refusal(*refused),
+            Err(other) if other.is::<NoFirstByte>() => Outcome::NoFirstByte,
             Err(other) => Outcome::Cut { why: other.to_string() },
         },
         Err(OpenAIError::Reqwest(error)) => of_transport(&error),
@@ -72,7 +73,10 @@ fn of_refusal(refused: Refused) -> Outcome {
         (_, Some("insufficient_quota" | "billing_hard_limit_reached")) | (402, _) => Outcome::QuotaExhausted,
         (401 | 403, _) => Outcome::Unauthorized { status },
         (_, Some("model_not_found")) => Outcome::ModelNotFound,
+        (404, _) => Outcome::NotFound,
+        (408 | 409, _) => Outcome::Busy { status, retry_after },
         (429, _) => Outcome::RateLimited { retry_after },
+        (400, Some("content_filter" | "content_policy_violation")) => Outcome::Filtered,
         (400..=499, _) => Outcome::BadRequest { status, code },
         _ => Outcome::ServerError { status, retry_after },
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use celeriac_jobs::admission::{Admission, Limits as ModelLimits};
 use celeriac_jobs::crypt::FieldKeys;
 use celeriac_jobs::documents::{Analysis, ChildProgram, Documents, Limits, ProcessDocument, Processed};
 use celeriac_jobs::gateway::Gateway;
@@ -22,7 +23,7 @@ pub(crate) struct Desk {
     pub(crate) documents: Documents,
     pub(crate) stub: OpenAiStub,
     media: TempDir,
-    client: Client,
+    pub(crate) client: Client,
 }
 
 /// A document's row, as the web app sees it.
@@ -73,10 +74,15 @@ fn keys() -> FieldKeys {
 }
 
 /// A gateway to the model at that address.
-pub(crate) fn model_at(base_url: &str, timeout: Duration, pool: &PgPool) -> Gateway {
+pub(crate) fn model_at(base_url: &str, timeout: Duration, pool: &PgPool, client: &Client) -> Gateway {
+    limited_model_at(base_url, timeout, pool, client, ModelLimits::default())
+}
+
+fn limited_model_at(base_url: &str, timeout: Duration, pool: &PgPool, client: &Client, limits: ModelLimits) -> Gateway {
     let (base_url, api_key) = (base_url.to_owned(), "sk-test".to_owned().into());
-    let openai = OpenAi::new(OpenAiConfig { base_url, api_key, model: MODEL.to_owned(), timeout }).unwrap();
-    Gateway::new(openai, Ledger::new(pool.clone(), keys()))
+    let openai = OpenAi::new(OpenAiConfig { base_url, api_key, model: MODEL.to_owned(), first_byte_timeout: timeout, timeout }).unwrap();
+    let admission = Admission::new(client.connection().clone(), pool.clone(), MODEL, limits);
+    Gateway::new(openai, Ledger::new(pool.clone(), keys()), admission)
 }
 
 impl Desk {
@@ -95,11 +101,16 @@ impl Desk {
             pool: pool.clone(),
             storage: Storage::local(media.path()).unwrap(),
             keys: keys(),
-            gateway: model_at(stub.url(), timeout, &pool),
+            gateway: model_at(stub.url(), timeout, &pool, &client),
             limits: limits(),
             backoff: ProcessDocument::policy().backoff,
         };
         Self { documents, pool, stub, media, client }
+    }
+
+    /// As a worker that starts with other limits.
+    pub(crate) fn limit(&mut self, limits: ModelLimits) {
+        self.documents.gateway = limited_model_at(self.stub.url(), Duration::from_secs(20), &self.pool, &self.client, limits);
     }
 
     /// A document of user 1, who has consented.
@@ -191,7 +202,7 @@ pub(crate) fn shown(result: JobResult<Processed>) -> (&'static str, String) {
         JobError::Snooze(_, reason) => ("snooze", reason),
         JobError::Bury(error) => ("bury", format!("{error:#}")),
         JobError::Cancel(reason) => ("cancel", reason),
-        JobError::PauseQueue(reason) => ("pause", reason),
+        JobError::PauseQueue(order) => ("pause", order.reason),
         JobError::LeaseLost => ("lease lost", String::new()),
     }
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use celeriac_jobs::admission::Limits as ModelLimits;
 use celeriac_jobs::ledger::Subject;
 use celeriac_ops::standin::openai::{Control, Fault};
-use celeriac_queue::{JobError, Outcome, State};
+use celeriac_queue::{JobError, Outcome, Pause, State};
 use sqlx::PgPool;
 
 use crate::desk::{Desk, model_at, shown};
@@ -27,7 +28,6 @@ async fn every_outcome_is_told_apart(pool: PgPool) {
         (Fault::Unauthorized, "pause", STOPPED, ("failed", false)),
         (Fault::QuotaExhausted, "pause", STOPPED, ("failed", false)),
         (Fault::ModelNotFound, "pause", STOPPED, ("failed", false)),
-        (Fault::RateLimited { retry_after: None }, "retry", BUSY, ("failed", false)),
         (Fault::ServerError, "retry", BUSY, ("failed", false)),
         (Fault::HtmlError, "retry", BUSY, ("failed", false)),
         (Fault::Cut, "retry", BUSY, ("started", false)),
@@ -63,13 +63,21 @@ async fn a_refused_key_names_the_setting_and_not_the_key(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
-async fn the_wait_a_provider_asks_for_is_kept(pool: PgPool) {
-    let (desk, id) = with_document(pool).await;
-    for (asked, at_least, at_most) in [("90", 90, 90), ("86400", 600, 600), ("0", 0, 60)] {
-        desk.next(&[Fault::RateLimited { retry_after: Some(asked.to_owned()) }]);
-        let Err(JobError::RetryAfter(wait, _)) = desk.run(id).await else { panic!("no wait was asked for") };
-        // Backoff with full jitter may ask for up to a minute more than nothing, never for less than the provider.
-        assert!((at_least..=at_most).contains(&wait.as_secs()), "asked {asked}, got {wait:?}");
+async fn the_wait_a_provider_asks_for_is_kept_by_everybody_and_spends_no_attempt(pool: PgPool) {
+    for (asked, at_least, at_most) in [(None, 500, 625), (Some("90"), 90_000, 112_500), (Some("86400"), 600_000, 750_000)] {
+        let desk = Desk::new(pool.clone()).await;
+        let id = desk.add(&text_pdf(&["A page with more than eight words so that it is text."])).await;
+        desk.next(&[Fault::RateLimited { retry_after: asked.map(str::to_owned) }]);
+        let Err(JobError::Snooze(wait, _)) = desk.run(id).await else { panic!("the job did not give its slot back") };
+        assert!((at_least..=at_most).contains(&wait.as_millis()), "asked {asked:?}, got {wait:?}");
+        assert_eq!((desk.row(id).await.error_message, desk.ledger().await.pop().unwrap().state.as_str()), (None, "failed"));
+        if asked.is_some() {
+            // Another document waits as long, without asking.
+            let (other, before) = (desk.add(&text_pdf(&["Another page with more than eight words in all of it."])).await, desk.requests());
+            let Err(JobError::Snooze(wait, _)) = desk.run(other).await else { panic!("the pause is not shared") };
+            assert!((at_least - 5_000..=at_most).contains(&wait.as_millis()), "asked {asked:?}, the other waits {wait:?}");
+            assert_eq!(desk.requests(), before);
+        }
     }
 }
 
@@ -186,8 +194,54 @@ async fn a_timeout_counts_as_an_unknown_outcome_and_no_connection_does_not(pool:
 
     let other = desk.add(&text_pdf(&["Another page with more than eight words in all of it."])).await;
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    desk.documents.gateway = model_at(&format!("http://{nobody}/v1"), Duration::from_secs(5), &desk.pool);
+    desk.documents.gateway = model_at(&format!("http://{nobody}/v1"), Duration::from_secs(5), &desk.pool, &desk.client);
     assert_eq!(shown(desk.run(other).await).0, "retry");
     let ledger = desk.ledger().await.pop().unwrap();
     assert_eq!((ledger.state.as_str(), ledger.error.as_deref()), ("failed", Some("connection_failed")));
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_spent_budget_pauses_the_queue_until_it_renews_or_a_worker_comes_with_another(pool: PgPool) {
+    let mut desk = Desk::new(pool).await;
+    let limits = |day| ModelLimits { day, ..ModelLimits::default() };
+    desk.limit(limits(1_000));
+    let id = desk.add(&text_pdf(&["A page with more than eight words so that it is text."])).await;
+    let Err(JobError::PauseQueue(order)) = desk.run(id).await else { panic!("the queue is not paused") };
+    assert_eq!((desk.requests(), desk.ledger().await.len()), (0, 0));
+    assert!(order.reason.contains("OPENAI_USD_PER_DAY allows 0.00 USD a day"), "{}", order.reason);
+    let left = order.resume_in.unwrap();
+    assert!(left <= Duration::from_secs(86_400), "{left:?}");
+    assert_eq!(desk.row(id).await.error_message.as_deref(), Some(STOPPED));
+
+    let queue = celeriac_jobs::queues::documents();
+    let pause = Pause { reason: order.reason, by: "worker".into(), at: 1, resume_at: None, cause: order.cause };
+    desk.client.pause(&queue, &pause).await.unwrap();
+    assert!(!desk.documents.gateway.lift_outdated(&desk.client, &queue).await.unwrap(), "its own pause was lifted");
+    desk.limit(limits(1_000_000));
+    assert!(desk.documents.gateway.lift_outdated(&desk.client, &queue).await.unwrap());
+    desk.run(id).await.unwrap();
+
+    // A person's pause is not ours to lift.
+    desk.client.pause(&queue, &Pause { cause: None, ..pause }).await.unwrap();
+    assert!(!desk.documents.gateway.lift_outdated(&desk.client, &queue).await.unwrap());
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn another_user_goes_on_when_one_users_budget_is_spent(pool: PgPool) {
+    let mut desk = Desk::new(pool).await;
+    let (first, second) = (desk.add(&text_pdf(&["A page with more than eight words so that it is text."])).await, 2);
+    desk.consent(second).await;
+    let path = sqlx::query_scalar::<_, String>("select file_path from celeriac.documents").fetch_one(&desk.pool).await.unwrap();
+    let other = desk.add_row(second, &path).await;
+    sqlx::query(
+        "insert into celeriac.paid_answers (number, user_id, model, state, input_tokens, output_tokens, cost_usd)
+         values (1, 1, 'gpt-4.1-mini', 'answered', 1, 1, 1)",
+    )
+    .execute(&desk.pool)
+    .await
+    .unwrap();
+    desk.limit(ModelLimits { user_day: 1_000_000, ..ModelLimits::default() });
+    let (next, told) = shown(desk.run(first).await);
+    assert!(next == "snooze" && told.contains("OPENAI_USER_USD_PER_DAY"), "{next}: {told}");
+    desk.run(other).await.unwrap();
 }

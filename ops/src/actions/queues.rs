@@ -55,7 +55,7 @@ pub(crate) async fn pause(
         Some(time) => Some(client.connection().time_ms().await? + time.as_millis() as u64),
         None => None,
     };
-    let pause = Pause { reason: reason.to_owned(), by: actor.as_str().to_owned(), at, resume_at };
+    let pause = Pause { reason: reason.to_owned(), by: actor.as_str().to_owned(), at, resume_at, cause: None };
     client.pause(queue, &pause).await?;
     let details = json!({ "reason": reason, "resume_at": resume_at.map(moment) });
     let note = audit::record_after(stores, actor, "pause", queue.as_str(), details).await;

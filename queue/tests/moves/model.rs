@@ -164,7 +164,7 @@ impl World {
                 reference.forget(id);
             }
             Move::Pause => {
-                let pause = Pause { reason: "lunch".into(), by: "ada".into(), at: 1, resume_at: None };
+                let pause = Pause { reason: "lunch".into(), by: "ada".into(), at: 1, resume_at: None, cause: None };
                 queue.client.pause(&queue.name, &pause).await.unwrap();
                 reference.pause();
             }

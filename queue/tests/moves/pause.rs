@@ -7,7 +7,7 @@ use celeriac_queue::{Millis, Pause};
 use crate::support::{LEASE, MINUTE, TestQueue, claim_one, expect, ids};
 
 fn pause(reason: &str, resume_at: Option<Millis>) -> Pause {
-    Pause { reason: reason.into(), by: "ada".into(), at: 1, resume_at }
+    Pause { reason: reason.into(), by: "ada".into(), at: 1, resume_at, cause: None }
 }
 
 #[tokio::test]

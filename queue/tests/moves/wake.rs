@@ -35,7 +35,11 @@ async fn every_move_that_makes_work_leaves_one_token() {
     queue.client.cancel(&queue.name, &job("a"), "ada").await.unwrap();
     assert!(queue.take_token().await, "cancel, for its notice");
 
-    queue.client.pause(&queue.name, &Pause { reason: "lunch".into(), by: "ada".into(), at: 1, resume_at: None }).await.unwrap();
+    queue
+        .client
+        .pause(&queue.name, &Pause { reason: "lunch".into(), by: "ada".into(), at: 1, resume_at: None, cause: None })
+        .await
+        .unwrap();
     assert!(!queue.take_token().await, "pause");
     queue.client.resume(&queue.name).await.unwrap();
     assert!(queue.take_token().await, "resume");

@@ -189,7 +189,7 @@ async fn two_workers_serve_queues_on_three_nodes_with_every_move() {
     }
 
     let [queue, ..] = &stage.queues;
-    let pause = Pause { reason: "tea".into(), by: "ada".into(), at: 0, resume_at: None };
+    let pause = Pause { reason: "tea".into(), by: "ada".into(), at: 0, resume_at: None, cause: None };
     stage.client.pause(queue, &pause).await.unwrap();
     let held = stage.put(queue, &Note { fails_first: false }).await;
     assert_eq!(stage.inspector.queue(queue).await.unwrap().paused, Some(pause));
@@ -240,7 +240,7 @@ async fn a_replica_that_takes_over_is_found_and_so_is_the_master_that_takes_back
     let raw = |url: String| redis::Client::open(url).unwrap().get_connection().unwrap();
     stage.put_many(&queue, "before", 100).await;
     stage.finished(&queue, 100).await;
-    let pause = Pause { reason: "to have something to lose".into(), by: "ada".into(), at: 0, resume_at: None };
+    let pause = Pause { reason: "to have something to lose".into(), by: "ada".into(), at: 0, resume_at: None, cause: None };
     stage.client.pause(&queue, &pause).await.unwrap();
     stage.put_many(&queue, "waiting", 100).await;
     let copied: u64 = redis::cmd("WAIT").arg(1).arg(20_000).query(&mut raw(stage.cluster.node(1).plain_url())).unwrap();
@@ -278,7 +278,7 @@ async fn documents_pass_a_cluster_whose_node_is_emptied_and_operators_see_it() {
 
     system
         .client
-        .pause(&QueueName::parse("documents").unwrap(), &Pause { reason: "r".into(), by: "b".into(), at: 0, resume_at: None })
+        .pause(&QueueName::parse("documents").unwrap(), &Pause { reason: "r".into(), by: "b".into(), at: 0, resume_at: None, cause: None })
         .await
         .unwrap();
     let second = system.upload(1, "statement.png", &samples::bytes("statement.png")).await;

@@ -41,7 +41,7 @@ async fn a_refusal_an_incomplete_answer_and_nonsense_end_in_sentences_of_their_o
 }
 
 #[tokio::test]
-async fn a_refused_key_pauses_the_queue_with_the_reason_and_burns_nothing() {
+async fn a_refused_key_pauses_the_queue_until_a_worker_comes_with_another_and_burns_nothing() {
     let mut system = System::start().await;
     system.set("OPENAI_API_KEY", "sk-invalid");
     system.set("WORKER_CONCURRENCY", "2");
@@ -67,9 +67,46 @@ async fn a_refused_key_pauses_the_queue_with_the_reason_and_burns_nothing() {
     worker.stop().await;
 
     system.set("OPENAI_API_KEY", "sk-good");
+    // That is all: a worker that comes with another key lifts the pause.
     let _worker = system.worker();
-    let (resumed, _, said) = system.celeriac(&["queue", "resume", "documents"]).await;
-    assert!(resumed, "{said}");
+    eventually("all completed", || async {
+        let left: i64 = sqlx::query_scalar("select count(*) from celeriac.documents where status <> 'completed'")
+            .fetch_one(&system.pool)
+            .await
+            .unwrap();
+        if left == 0 { Ok(()) } else { Err(left) }
+    })
+    .await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_spent_budget_pauses_the_queue_until_a_worker_comes_with_a_larger_one() {
+    let mut system = System::start().await;
+    system.set("OPENAI_USD_PER_DAY", "0.01");
+    let _scheduler = system.scheduler();
+    let worker = system.worker();
+    system.consent(1).await;
+    for _ in 0..10 {
+        system.upload(1, "letter.pdf", &samples::bytes("denial_letter.pdf")).await;
+    }
+    let paused = eventually("the queue paused", || async {
+        let (_, out, said) = system.celeriac(&["queue", "list", "--json"]).await;
+        let queues: serde_json::Value = serde_json::from_str(&out).map_err(|_| said)?;
+        let documents = queues.as_array().into_iter().flatten().find(|queue| queue["queue"] == "documents").cloned().unwrap_or_default();
+        if documents["paused"].is_object() { Ok(documents["paused"].clone()) } else { Err(out) }
+    })
+    .await;
+    let reason = paused["reason"].as_str().unwrap();
+    assert!(reason.contains("OPENAI_USD_PER_DAY allows 0.01 USD a day"), "{reason}");
+    assert!(paused["resume_at"].is_string(), "it does not resume with the next day: {paused}");
+    let spent: f64 =
+        sqlx::query_scalar("select coalesce(sum(cost_usd), 0)::float8 from celeriac.paid_answers").fetch_one(&system.pool).await.unwrap();
+    assert!(spent <= 0.01, "{spent} USD were spent");
+    worker.stop().await;
+
+    system.set("OPENAI_USD_PER_DAY", "5");
+    let _worker = system.worker();
     eventually("all completed", || async {
         let left: i64 = sqlx::query_scalar("select count(*) from celeriac.documents where status <> 'completed'")
             .fetch_one(&system.pool)
