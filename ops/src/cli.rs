@@ -8,8 +8,8 @@ use futures::future::LocalBoxFuture;
 
 use crate::audit::Actor;
 use crate::commands::{
-    backup, batch, chain, check, costs, dead, demo, document, enqueue, health, inspect, job, key, keys, migrate, queue, recover, schedule,
-    serve, standin, stats,
+    backup, batch, budget, chain, check, costs, dead, demo, document, enqueue, health, inspect, job, key, keys, migrate, queue, recover,
+    schedule, serve, standin, stats,
 };
 use crate::out;
 use crate::reply::Reply;
@@ -84,8 +84,10 @@ pub(crate) enum OnStores {
     /// Add a document as the web app would, or show one with its analysis.
     #[command(subcommand)]
     Document(document::Document),
-    /// Paid calls, tokens and money by day and model.
+    /// Paid calls, tokens and money by day, user, job or model.
     Costs(costs::Costs),
+    /// The model's limits and budgets: what is set, learned, used and spent.
+    Budget(budget::BudgetCommand),
     /// Enqueue what PostgreSQL says is unfinished and nothing will finish.
     Recover(recover::Recover),
     /// How the system is: every check, exit code 1 when it is unhealthy.
@@ -143,6 +145,7 @@ impl OnStores {
             Self::Keys(keys) => Box::pin(keys.run(stores, actor)),
             Self::Document(document) => Box::pin(document.run(stores)),
             Self::Costs(costs) => Box::pin(costs.run(stores)),
+            Self::Budget(budget) => Box::pin(budget.run(stores)),
             Self::Recover(recover) => Box::pin(recover.run(stores, actor)),
             Self::Health(health) => Box::pin(health.run(stores)),
             Self::Migrate(migrate) => Box::pin(migrate.run(stores)),

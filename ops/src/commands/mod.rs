@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod batch;
+pub(crate) mod budget;
 pub(crate) mod chain;
 pub(crate) mod check;
 pub(crate) mod costs;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::report::{Check, Level, Report};
 use crate::human::{plural, span};
 use crate::stores::Stores;
-use crate::views::{backups, documents, outbox, queues, schedules, workers};
+use crate::views::{backups, budget, documents, outbox, queues, schedules, workers};
 
 /// Longest time of one check.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -26,7 +26,7 @@ const RELAY_SECONDS_MAX: f64 = 30.0;
 
 pub(super) async fn collect(stores: &Stores) -> Report {
     let now = Utc::now();
-    let (database, redis, workers, documents, failures, schedules, backups, queues) = tokio::join!(
+    let (database, redis, workers, documents, failures, schedules, backups, queues, model) = tokio::join!(
         timed("database", Level::Unhealthy, database(stores).boxed()),
         timed("redis", Level::Unhealthy, redis(stores).boxed()),
         timed("workers", Level::Degraded, count_workers(stores).boxed()),
@@ -35,6 +35,7 @@ pub(super) async fn collect(stores: &Stores) -> Report {
         timed("schedules", Level::Degraded, check_schedules(stores, now).boxed()),
         timed("backups", Level::Degraded, check_backups(stores, now).boxed()),
         timed("queues", Level::Degraded, paused_queues(stores).boxed()),
+        timed("model", Level::Degraded, model(stores).boxed()),
     );
     let checks = [
         ("database", database),
@@ -45,6 +46,7 @@ pub(super) async fn collect(stores: &Stores) -> Report {
         ("schedules", schedules),
         ("backups", backups),
         ("queues", queues),
+        ("model", model),
     ];
     Report::new(now, checks)
 }
@@ -234,4 +236,10 @@ async fn paused_queues(stores: &Stores) -> anyhow::Result<Check> {
     let transfers: u64 = rows.iter().map(|row| row.transfers).sum();
     let complaint = first.or(stuck).map(|words| (Level::Degraded, words));
     Ok(Check::unless(complaint, json!({ "paused": paused, "transfers": transfers, "total": rows.len() })))
+}
+
+/// The limits of the model, and whether they let work through.
+async fn model(stores: &Stores) -> anyhow::Result<Check> {
+    let view = budget::read(stores).await?;
+    Ok(Check::unless(view.complaint().map(|words| (Level::Degraded, words)), json!(view)))
 }

@@ -16,20 +16,22 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use super::Shared;
 use crate::stores::Stores;
 use crate::views::backups::Newest;
+use crate::views::budget::BudgetView;
 use crate::views::costs::CostRow;
 use crate::views::documents::today;
 use crate::views::outbox::Backlog;
 use crate::views::queues::QueueRow;
 use crate::views::schedules::ScheduleRow;
 use crate::views::workers::WorkerRow;
-use crate::views::{backups, costs, documents, outbox, queues, schedules, workers};
+use crate::views::{backups, budget, costs, documents, outbox, queues, schedules, workers};
 
 /// Longest wait for one store.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) async fn scrape(State(shared): State<Shared>) -> impl IntoResponse {
     let now = Utc::now();
-    let (work, truth) = tokio::join!(patiently(work(&shared.stores)), patiently(truth(&shared.stores, now)));
+    let stores = &shared.stores;
+    let (work, truth, model) = tokio::join!(patiently(work(stores)), patiently(truth(stores, now)), patiently(budget::read(stores)));
     // A recorder of this scrape alone: a queue or a worker that is gone leaves nothing behind.
     let recorder = PrometheusBuilder::new().build_recorder();
     metrics::with_local_recorder(&recorder, || {
@@ -43,6 +45,9 @@ pub(super) async fn scrape(State(shared): State<Shared>) -> impl IntoResponse {
         }
         if let Some(truth) = &truth {
             record_truth(truth, now);
+        }
+        if let Some(model) = &model {
+            record_model(model);
         }
     });
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder.handle().render())
@@ -150,6 +155,14 @@ fn describe() {
     describe_gauge!("celeriac_paid_calls_today", "Paid calls since midnight UTC by model and outcome");
     describe_gauge!("celeriac_paid_tokens_today", "Tokens of paid calls since midnight UTC by model and direction");
     describe_gauge!("celeriac_paid_cost_usd_today", "US dollars spent since midnight UTC by model");
+    describe_gauge!("celeriac_model_in_flight", "Requests to the model on the way, of all workers");
+    describe_gauge!("celeriac_model_waiting", "Questions that wait for their turn under the model's limits");
+    describe_gauge!("celeriac_model_requests_this_minute", "Requests to the model in the current minute of the clock");
+    describe_gauge!("celeriac_model_provider_pause_seconds", Unit::Seconds, "Left of a pause that the provider asked for with a 429");
+    describe_gauge!("celeriac_model_limit_rpm", "Requests a minute: the narrower of set and learned; absent without either");
+    describe_gauge!("celeriac_model_limit_tpm", "Tokens a minute: the narrower of set and learned; absent without either");
+    describe_gauge!("celeriac_model_budget_usd", "What may be spent in a period; absent without that budget");
+    describe_gauge!("celeriac_model_spent_usd", "US dollars spent in the period so far, all models");
     describe_gauge!("celeriac_outbox_rows", "Outbox rows by stage: unrelayed (not yet in Redis), unconfirmed (in Redis, not ended)");
     describe_gauge!(
         "celeriac_outbox_oldest_unrelayed_seconds",
@@ -235,12 +248,13 @@ fn record_truth(truth: &Truth, now: DateTime<Utc>) {
         gauge!("celeriac_documents", "status" => *status).set(*count as f64);
     }
     for row in &truth.costs {
+        let model = row.model.clone().unwrap_or_default();
         for (outcome, count) in [("answered", row.answered), ("failed", row.failed), ("unsettled", row.unsettled)] {
-            gauge!("celeriac_paid_calls_today", "model" => row.model.clone(), "outcome" => outcome).set(count as f64);
+            gauge!("celeriac_paid_calls_today", "model" => model.clone(), "outcome" => outcome).set(count as f64);
         }
-        gauge!("celeriac_paid_tokens_today", "model" => row.model.clone(), "direction" => "input").set(row.input_tokens as f64);
-        gauge!("celeriac_paid_tokens_today", "model" => row.model.clone(), "direction" => "output").set(row.output_tokens as f64);
-        gauge!("celeriac_paid_cost_usd_today", "model" => row.model.clone()).set(row.cost_usd);
+        gauge!("celeriac_paid_tokens_today", "model" => model.clone(), "direction" => "input").set(row.input_tokens as f64);
+        gauge!("celeriac_paid_tokens_today", "model" => model.clone(), "direction" => "output").set(row.output_tokens as f64);
+        gauge!("celeriac_paid_cost_usd_today", "model" => model).set(row.cost_usd);
     }
     gauge!("celeriac_outbox_rows", "stage" => "unrelayed").set(truth.outbox.unrelayed as f64);
     gauge!("celeriac_outbox_rows", "stage" => "unconfirmed").set(truth.outbox.unconfirmed as f64);
@@ -254,6 +268,30 @@ fn record_truth(truth: &Truth, now: DateTime<Utc>) {
     }
     if let Some(at) = truth.backups.proved_at {
         gauge!("celeriac_backup_verified_age_seconds").set((now - at).as_seconds_f64());
+    }
+}
+
+fn record_model(view: &BudgetView) {
+    let model = view.model.clone();
+    gauge!("celeriac_model_in_flight", "model" => model.clone()).set(view.now.in_flight as f64);
+    gauge!("celeriac_model_waiting", "model" => model.clone()).set(view.now.waiting as f64);
+    gauge!("celeriac_model_requests_this_minute", "model" => model.clone()).set(view.now.requests_this_minute as f64);
+    gauge!("celeriac_model_provider_pause_seconds", "model" => model.clone()).set(view.now.provider_pause_ms as f64 / 1_000.0);
+    let set = |limit: u64| (limit > 0).then_some(limit);
+    for (name, set, learned) in [
+        ("celeriac_model_limit_rpm", set(view.limits.rpm), view.now.learned_rpm),
+        ("celeriac_model_limit_tpm", set(view.limits.tpm), view.now.learned_tpm),
+    ] {
+        if let Some(limit) = set.into_iter().chain(learned).min() {
+            gauge!(name, "model" => model.clone()).set(limit as f64);
+        }
+    }
+    gauge!("celeriac_model_spent_usd", "period" => "day").set(view.spent_today_usd);
+    gauge!("celeriac_model_spent_usd", "period" => "month").set(view.spent_this_month_usd);
+    for (period, setting) in [("day", "OPENAI_USD_PER_DAY"), ("month", "OPENAI_USD_PER_MONTH")] {
+        if let Some(row) = view.budgets.iter().find(|row| row.setting == setting) {
+            gauge!("celeriac_model_budget_usd", "period" => period).set(row.limit_usd);
+        }
     }
 }
 

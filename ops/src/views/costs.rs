@@ -1,14 +1,32 @@
-//! What the paid calls cost, by day and model.
+//! What the paid calls cost, by day, user, job or model.
 
 use chrono::NaiveDate;
 use serde::Serialize;
 use sqlx::PgPool;
 
+/// What the rows of a sum have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum By {
+    /// Day and model.
+    Day,
+    User,
+    Job,
+    Model,
+}
+
+/// A sum; of the first four fields it has those that it is by.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct CostRow {
     /// UTC.
-    pub(crate) day: NaiveDate,
-    pub(crate) model: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) day: Option<NaiveDate>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) model: Option<String>,
+    /// Absent for work that is nobody's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) user_id: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) job: Option<String>,
     /// Calls made, repetitions included.
     pub(crate) calls: i64,
     pub(crate) answered: i64,
@@ -25,19 +43,41 @@ pub(crate) struct CostRow {
 /// # Errors
 /// When PostgreSQL does not answer.
 pub(crate) async fn by_day(pool: &PgPool, days: i32) -> sqlx::Result<Vec<CostRow>> {
+    by(pool, days, By::Day).await
+}
+
+/// The last so many days, today included; days newest first, all else with the most expensive first. Calls count on the day on which the
+/// latest under their key began, money and tokens on the day on which they were paid.
+///
+/// # Errors
+/// When PostgreSQL does not answer.
+pub(crate) async fn by(pool: &PgPool, days: i32, by: By) -> sqlx::Result<Vec<CostRow>> {
+    let by = match by {
+        By::Day => "day",
+        By::User => "user",
+        By::Job => "job",
+        By::Model => "model",
+    };
     let rows = sqlx::query_as!(
         CostRow,
-        r#"select (started_at at time zone 'UTC')::date as "day!", model, sum(calls)::bigint as "calls!",
-                  count(*) filter (where state = 'answered') as "answered!",
-                  count(*) filter (where state = 'failed') as "failed!",
-                  count(*) filter (where state = 'started') as "unsettled!",
-                  coalesce(sum(input_tokens), 0)::bigint as "input_tokens!",
-                  coalesce(sum(output_tokens), 0)::bigint as "output_tokens!",
-                  coalesce(sum(cost_usd), 0)::float8 as "cost_usd!"
-           from celeriac.paid_calls
-           where started_at >= date_trunc('day', now() at time zone 'UTC') at time zone 'UTC' - make_interval(days => $1 - 1)
-           group by 1, 2 order by 1 desc, 2"#,
-        days
+        r#"with since as (select date_trunc('day', now() at time zone 'UTC') at time zone 'UTC' - make_interval(days => $1 - 1) as moment),
+           facts as (
+               select started_at as at, model, user_id, job, calls, (state = 'answered')::int as answered, (state = 'failed')::int as failed,
+                      (state = 'started')::int as unsettled, 0 as input_tokens, 0 as output_tokens, 0::numeric as cost_usd
+               from celeriac.paid_calls where started_at >= (select moment from since)
+               union all
+               select paid_at, model, user_id, job, 0, 0, 0, 0, input_tokens, output_tokens, coalesce(cost_usd, 0)
+               from celeriac.paid_answers where paid_at >= (select moment from since))
+           select case when $2 = 'day' then (at at time zone 'UTC')::date end as "day?",
+                  case when $2 in ('day', 'model') then model end as "model?",
+                  case when $2 = 'user' then user_id end as "user_id?",
+                  case when $2 = 'job' then job end as "job?",
+                  sum(calls)::bigint as "calls!", sum(answered)::bigint as "answered!", sum(failed)::bigint as "failed!",
+                  sum(unsettled)::bigint as "unsettled!", sum(input_tokens)::bigint as "input_tokens!",
+                  sum(output_tokens)::bigint as "output_tokens!", sum(cost_usd)::float8 as "cost_usd!"
+           from facts group by 1, 2, 3, 4 order by 1 desc nulls last, sum(cost_usd) desc, 2, 3, 4"#,
+        days,
+        by
     );
     rows.fetch_all(pool).await
 }

@@ -4,6 +4,7 @@
 
 pub(crate) mod backups;
 pub(crate) mod batches;
+pub(crate) mod budget;
 pub(crate) mod costs;
 pub(crate) mod dead;
 pub(crate) mod documents;

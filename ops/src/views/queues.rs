@@ -45,6 +45,9 @@ pub(crate) struct PauseRow {
     pub(crate) at: DateTime<Utc>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) resume_at: Option<DateTime<Utc>>,
+    /// What the pause is about, for whoever may lift it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cause: Option<String>,
 }
 
 /// Which limit of the queue as a whole keeps its ready jobs waiting.
@@ -156,6 +159,6 @@ impl From<QueueView> for QueueRow {
 
 impl From<Pause> for PauseRow {
     fn from(pause: Pause) -> Self {
-        Self { reason: pause.reason, by: pause.by, at: moment(pause.at), resume_at: pause.resume_at.map(moment) }
+        Self { reason: pause.reason, by: pause.by, at: moment(pause.at), resume_at: pause.resume_at.map(moment), cause: pause.cause }
     }
 }

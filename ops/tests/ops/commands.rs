@@ -185,15 +185,24 @@ async fn migrations_are_listed_undone_and_applied(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
-async fn costs_are_summed_by_day_and_model(pool: PgPool) {
+async fn costs_are_summed_by_what_is_asked_for(pool: PgPool) {
     let here = Installation::new(pool).await;
-    for (subject, cost) in [(1, 0.25), (2, 0.5)] {
+    for (subject, user, job, cost) in
+        [(1, 7, "process_document", 0.25), (2, 8, "decode_denial_letter", 0.5), (3, 7, "decode_denial_letter", 0.1)]
+    {
         sqlx::query(
-            "insert into celeriac.paid_calls (subject_kind, subject_id, step, prompt_version, model, request_hash, state, job_id, answer,
-                    input_tokens, output_tokens, cost_usd, settled_at)
-             values ('document', $1, 'analyze', '1', 'a-model', 'h', 'answered', 'j', 'a', 100, 10, $2::float8::numeric, now())",
+            "with call as (
+                 insert into celeriac.paid_calls (subject_kind, subject_id, step, prompt_version, model, request_hash, state, job_id, job,
+                        user_id, answer, input_tokens, output_tokens, cost_usd, settled_at, started_at)
+                 values ('document', $1, 'analyze', '1', 'a-model', 'h', 'answered', 'j', $2, $3, 'a', 100, 10, $4::float8::numeric, now(),
+                         now() - make_interval(days => case when $1 = 3 then 60 else 0 end))
+                 returning *)
+             insert into celeriac.paid_answers (call_id, number, paid_at, job, user_id, model, state, input_tokens, output_tokens, cost_usd)
+             select id, 1, started_at, job, user_id, model, 'answered', input_tokens, output_tokens, cost_usd from call",
         )
         .bind(subject)
+        .bind(job)
+        .bind(user)
         .bind(cost)
         .execute(&here.pool)
         .await
@@ -205,6 +214,49 @@ async fn costs_are_summed_by_day_and_model(pool: PgPool) {
         (Some(2), Some(200), Some(0.75))
     );
     assert!(plain(&costs).ends_with("Total: 0.7500 USD"));
+    let by_user = here.run(&["costs", "--by", "user"]).await.json;
+    assert_eq!((by_user[0]["user_id"].as_i64(), by_user[0]["cost_usd"].as_f64()), (Some(8), Some(0.5)), "the most expensive first");
+    assert_eq!((by_user[1]["user_id"].as_i64(), by_user[1]["cost_usd"].as_f64()), (Some(7), Some(0.25)));
+    let by_job = here.run(&["costs", "--by", "job", "--days", "90"]).await.json;
+    assert_eq!((by_job[0]["job"].as_str(), by_job[0]["cost_usd"].as_f64()), (Some("decode_denial_letter"), Some(0.6)));
+    let by_model = here.run(&["costs", "--by", "model", "--days", "90"]).await.json;
+    assert_eq!(
+        (by_model[0]["model"].as_str(), by_model[0]["calls"].as_i64(), by_model.as_array().unwrap().len()),
+        (Some("a-model"), Some(3), 1)
+    );
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_spent_budget_shows_in_budget_costs_health_and_metrics(pool: PgPool) {
+    let here = Installation::with(pool, &[("OPENAI_USD_PER_DAY", "0.50"), ("OPENAI_RPM", "300")]).await;
+    let fresh = here.run(&["budget"]).await.json;
+    assert_eq!((fresh["limits"]["rpm"].as_u64(), fresh["budgets"][0]["spent_usd"].as_f64()), (Some(300), Some(0.0)), "{fresh}");
+    let model = async || crate::support::get(&here.router(), "/health/?full=1").await.json()["checks"]["model"].clone();
+    assert_eq!(model().await["status"], "healthy");
+    sqlx::query(
+        "insert into celeriac.paid_answers (number, model, state, input_tokens, output_tokens, cost_usd)
+         values (1, 'gpt-4.1-mini', 'answered', 1, 1, 0.625)",
+    )
+    .execute(&here.pool)
+    .await
+    .unwrap();
+    let view = here.run(&["budget"]).await;
+    assert_eq!(view.json["spent_today_usd"].as_f64(), Some(0.625));
+    assert!(plain(&view).contains("OPENAI_USD_PER_DAY"), "{}", plain(&view));
+    assert!(here.text(&["costs"]).await.contains("OPENAI_USD_PER_DAY: 0.6250 of 0.50 USD, renews "));
+    let told = model().await;
+    assert_eq!(
+        (told["status"].as_str(), told["message"].as_str()),
+        (Some("degraded"), Some("OPENAI_USD_PER_DAY is spent: it allows 0.50 USD"))
+    );
+    let metrics = crate::support::get(&here.router(), "/metrics").await.text;
+    for line in [
+        "celeriac_model_spent_usd{period=\"day\"} 0.625",
+        "celeriac_model_budget_usd{period=\"day\"} 0.5",
+        "celeriac_model_limit_rpm{model=\"gpt-4.1-mini\"} 300",
+    ] {
+        assert!(metrics.contains(line), "{line} in:\n{metrics}");
+    }
 }
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
