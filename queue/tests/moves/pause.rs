@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use celeriac_queue::{Millis, Pause};
+use celeriac_queue::{Millis, Pause, Script};
 
 use crate::support::{LEASE, MINUTE, TestQueue, claim_one, expect, ids};
 
@@ -96,4 +96,36 @@ async fn a_pause_with_an_end_ends_by_itself_and_idle_workers_are_told_when() {
     assert_eq!((ids(&claim.deliveries), claim.paused), (vec!["a"], false));
     assert!(queue.inspector().queue(&queue.name).await.unwrap().paused.is_none());
     assert!(claim.next_due.unwrap() > Duration::ZERO);
+}
+
+#[tokio::test]
+async fn only_the_pause_of_a_cause_is_lifted_and_it_wakes_a_worker() {
+    let queue = TestQueue::new().await;
+    queue.put("ready").await;
+    assert!(queue.take_token().await);
+    queue.client.pause(&queue.name, &pause("lunch", None)).await.unwrap();
+    assert!(!queue.client.lift(&queue.name, "key ab12").await.unwrap(), "a person's pause was lifted");
+    assert!(queue.client.resume(&queue.name).await.unwrap() && queue.take_token().await);
+
+    let refused = Pause { cause: Some("key ab12".into()), ..pause("refused", None) };
+    queue.client.pause(&queue.name, &refused).await.unwrap();
+    assert!(!queue.client.lift(&queue.name, "key ff00").await.unwrap(), "a pause for another cause was lifted");
+    assert!(queue.client.lift(&queue.name, "key ab12").await.unwrap());
+    assert!(queue.take_token().await, "nobody was woken");
+    assert!(!queue.client.lift(&queue.name, "key ab12").await.unwrap());
+    assert_eq!(queue.worker("w1").claim(5, 0).await.unwrap().deliveries.len(), 1);
+}
+
+#[tokio::test]
+async fn a_script_of_somebody_elses_runs_beside_the_queues_also_when_it_is_not_known() {
+    let queue = TestQueue::new().await;
+    let connection = queue.client.connection();
+    let key = format!("{}counter", connection.namespace().beside("test"));
+    let source = format!("-- {}\nreturn {{ tostring(redis.call('INCRBY', KEYS[1], ARGV[1])), KEYS[1] }}", uuid::Uuid::new_v4());
+    let script = Script::new("count", &source);
+    for total in ["3", "6"] {
+        assert_eq!(script.run(connection, std::slice::from_ref(&key), &["3".to_owned()]).await.unwrap(), [total.to_owned(), key.clone()]);
+    }
+    assert!(key.contains(":{@test}:"), "{key}");
+    Script::new("forget", "return { tostring(redis.call('DEL', KEYS[1])) }").run(connection, &[key], &[]).await.unwrap();
 }

@@ -38,8 +38,13 @@ local function follow(limit, remaining, at_once_ms, paid_off_at)
 end
 local limit_requests, limit_tokens = tonumber(learned.limit_requests), tonumber(learned.limit_tokens)
 if limit_requests then
-  call('HSET', model_key, 'learned_rpm', whole(limit_requests))
   local request_ms, burst_ms = pace(limit_requests)
+  if state('learned_rpm') == 0 then
+    -- What went before it was known counts too.
+    local minute, in_minute = state('minute', 'in_minute')
+    if minute == math.floor(now / 60000) then requests_at = math.max(requests_at, minute * 60000 + in_minute * request_ms) end
+  end
+  call('HSET', model_key, 'learned_rpm', whole(limit_requests))
   requests_at = follow(limit_requests, tonumber(learned.remaining_requests), burst_ms + request_ms, requests_at)
 end
 if limit_tokens then
