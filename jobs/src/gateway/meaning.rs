@@ -29,6 +29,8 @@ pub(super) fn refusal(outcome: &Outcome, openai: &OpenAi) -> Fault {
             "Nobody answers questions at OPENAI_BASE_URL (status 404). Correct it and restart the workers; that resumes the queue."
                 .to_owned(),
         ),
+        Outcome::TooLarge => Fault::never("The document is larger than the AI service takes at once.")
+            .because(anyhow::anyhow!("the question is larger than the provider's limit of tokens a minute, or of bytes (413, 429)")),
         Outcome::Filtered => Fault::never(FILTERED),
         Outcome::BadRequest { .. } => Fault::never("The AI service did not accept this document.").because(detail(outcome)),
         Outcome::RateLimited { retry_after } | Outcome::ServerError { retry_after, .. } | Outcome::Busy { retry_after, .. } => {

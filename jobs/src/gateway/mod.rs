@@ -24,8 +24,7 @@ use repair::Defect;
 /// Answers of no use that are paid for before the job gives up.
 const UNUSABLE_ANSWERS_MAX: i32 = 2;
 
-/// So many calls of one question may end in a 429 without spending an attempt of the job. Were it more, the question itself is too large for
-/// the provider's limit.
+/// So many calls of one question may end in a 429 without spending an attempt of the job: nobody waits for ever.
 const TOO_FAST_MAX: i32 = 50;
 const TOO_FAST_WAIT_MIN: Duration = Duration::from_millis(500);
 

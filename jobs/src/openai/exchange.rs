@@ -56,6 +56,8 @@ pub(super) struct Refused {
     pub(super) status: u16,
     /// `error.code`, or `error.type` without one; the message is left out as it may quote the request.
     pub(super) code: Option<String>,
+    /// Only the message tells a request that is larger than the limit of a minute from one that came too early.
+    pub(super) too_large: bool,
     pub(super) retry_after: Option<Duration>,
 }
 
@@ -124,8 +126,10 @@ async fn refused(mut response: Response) -> Refused {
 impl Refused {
     pub(super) fn of(status: u16, headers: &HeaderMap, body: &[u8]) -> Self {
         let error = serde_json::from_slice::<Body>(body).ok().map(|body| body.error);
+        let too_large =
+            error.as_ref().and_then(|error| error.message.as_deref()).is_some_and(|message| message.starts_with("Request too large"));
         let code = error.and_then(|error| error.code.or(error.kind)).map(|code| code.chars().take(100).collect());
-        Self { status, code, retry_after: retry_after(headers, Utc::now()) }
+        Self { status, code, too_large, retry_after: retry_after(headers, Utc::now()) }
     }
 }
 
@@ -137,6 +141,7 @@ struct Body {
 #[derive(Deserialize)]
 struct ErrorBody {
     code: Option<String>,
+    message: Option<String>,
     #[serde(rename = "type")]
     kind: Option<String>,
 }

@@ -26,6 +26,8 @@ pub enum Outcome {
     NotFound,
     /// 408 or 409: the request was not taken up, and may be made again.
     Busy { status: u16, retry_after: Option<Duration> },
+    /// 413, or 429 for a question that is larger than what a minute allows: waiting does not help.
+    TooLarge,
     /// A filter did not let the question through.
     Filtered,
     /// Another 4xx: the request itself is not accepted.
@@ -69,6 +71,7 @@ impl Outcome {
             Self::ModelNotFound => "model_not_found",
             Self::NotFound => "not_found",
             Self::Busy { .. } => "busy",
+            Self::TooLarge => "too_large",
             Self::Filtered => "filtered",
             Self::BadRequest { .. } => "bad_request",
             Self::ServerError { .. } => "server_error",

@@ -68,13 +68,15 @@ fn refused(response: &Response) -> bool {
 }
 
 fn of_refusal(refused: Refused) -> Outcome {
-    let Refused { status, code, retry_after } = refused;
+    let Refused { status, code, too_large, retry_after } = refused;
     match (status, code.as_deref()) {
         (_, Some("insufficient_quota" | "billing_hard_limit_reached")) | (402, _) => Outcome::QuotaExhausted,
         (401 | 403, _) => Outcome::Unauthorized { status },
         (_, Some("model_not_found")) => Outcome::ModelNotFound,
         (404, _) => Outcome::NotFound,
         (408 | 409, _) => Outcome::Busy { status, retry_after },
+        (413, _) => Outcome::TooLarge,
+        (429, _) if too_large => Outcome::TooLarge,
         (429, _) => Outcome::RateLimited { retry_after },
         (400, Some("content_filter" | "content_policy_violation")) => Outcome::Filtered,
         (400..=499, _) => Outcome::BadRequest { status, code },
@@ -99,5 +101,38 @@ fn of_transport(error: &reqwest::Error) -> Outcome {
         Outcome::Timeout
     } else {
         Outcome::Cut { why }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderMap;
+
+    use super::*;
+
+    #[test]
+    fn each_status_and_code_has_its_own_meaning() {
+        let outcome = |status: u16, body: &str| of_refusal(Refused::of(status, &HeaderMap::new(), body.as_bytes())).name();
+        let coded = |code: &str| format!(r#"{{"error":{{"code":"{code}","message":"m","type":"t"}}}}"#);
+        let too_large =
+            r#"{"error":{"code":"rate_limit_exceeded","message":"Request too large for m on tokens per min (TPM)","type":"tokens"}}"#;
+        for (status, body, name) in [
+            (400, coded("content_filter"), "filtered"),
+            (400, coded("invalid_value"), "bad_request"),
+            (401, String::new(), "unauthorized"),
+            (403, "<html>".to_owned(), "unauthorized"),
+            (404, coded("model_not_found"), "model_not_found"),
+            (404, "<html>".to_owned(), "not_found"),
+            (408, String::new(), "busy"),
+            (409, coded("conflict"), "busy"),
+            (413, String::new(), "too_large"),
+            (429, coded("rate_limit_exceeded"), "rate_limited"),
+            (429, too_large.to_owned(), "too_large"),
+            (429, coded("insufficient_quota"), "quota_exhausted"),
+            (500, "<html>".to_owned(), "server_error"),
+            (529, String::new(), "server_error"),
+        ] {
+            assert_eq!(outcome(status, &body), name, "{status} {body}");
+        }
     }
 }
