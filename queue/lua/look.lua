@@ -8,7 +8,8 @@ if call('HEXISTS', stepped, id) == 1 then
   local found = call('HGETALL', steps_of(id))
   for i = 1, #found, 2 do
     local at, key, result = string.match(found[i + 1], '^(%d+) (%S+) (.*)$')
-    for _, value in ipairs({ found[i], at, key, #result }) do finished_steps[#finished_steps + 1] = value end
+    -- Bytes that are no record of ours are not shown.
+    for _, value in ipairs(at and { found[i], at, key, #result } or {}) do finished_steps[#finished_steps + 1] = value end
   end
 end
 local function of(hash) return call('HGET', hash, id) end

@@ -10,7 +10,7 @@ if owner ~= token then return owner and -2 or -1 end
 local steps = steps_of(id)
 local before = call('HGET', steps, step)
 if not before and call('HLEN', steps) >= steps_max then return -3 end
-local more = #result - (before and #string.match(before, '^%d+ %S+ (.*)$') or 0)
+local more = #result - #(string.match(before or '', '^%d+ %S+ (.*)$') or '')
 if tonumber(call('HGET', stepped, id) or 0) + more > bytes_max then return -4 end
 -- Two steps of one job never finish within the same microsecond: so they are shown in their order.
 local at = string.format('%.0f', time[1] * 1000000 + time[2])
