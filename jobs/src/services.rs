@@ -52,7 +52,7 @@ impl Services {
             backups: Backups::from_settings(settings, pool.clone())?,
             gateway: Gateway::new(openai, Ledger::new(pool.clone(), keys.clone()), admission),
             pool,
-            storage: Storage::local(&settings.path("MEDIA_ROOT"))?,
+            storage: Storage::from_settings(settings)?,
             keys,
             document_limits: Limits::from_settings(settings),
             document_retry_base: settings.duration("DOCUMENT_RETRY_BASE"),

@@ -4,16 +4,11 @@ use std::path::Path;
 
 use anyhow::Context;
 use celeriac_jobs::crypt::FieldKeys;
+use celeriac_jobs::storage::Storage;
 use chrono::{DateTime, Utc};
-use object_store::ObjectStoreExt;
-use object_store::buffered::BufWriter;
-use object_store::local::LocalFileSystem;
-use object_store::path::Path as ObjectPath;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::PgPool;
-use std::sync::Arc;
-use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
 /// A file to add.
@@ -28,7 +23,7 @@ pub(crate) struct Upload<'a> {
 pub(crate) struct Added {
     pub(crate) document_id: i64,
     pub(crate) job_id: String,
-    /// Relative to MEDIA_ROOT.
+    /// Relative to the storage.
     pub(crate) file_path: String,
     pub(crate) bytes: u64,
 }
@@ -59,17 +54,14 @@ pub(crate) struct DocumentRow {
 ///
 /// # Errors
 /// When the file cannot be read or stored, or PostgreSQL does not answer; then no row was added and no file is left behind.
-pub(crate) async fn add(pool: &PgPool, media_root: &Path, upload: Upload<'_>) -> anyhow::Result<Added> {
-    let store = LocalFileSystem::new_with_prefix(media_root)
-        .with_context(|| format!("MEDIA_ROOT {} cannot be opened: make the folder, or set another", media_root.display()))?;
-    let store = Arc::new(store);
+pub(crate) async fn add(pool: &PgPool, storage: &Storage, upload: Upload<'_>) -> anyhow::Result<Added> {
     let file_path = format!("documents/user_{}/{}{}", upload.user_id, Uuid::new_v4(), extension(upload.file));
-    let object = ObjectPath::parse(&file_path).expect("made of digits, a UUID and an extension of letters and digits");
-    let bytes = copy(&store, &object, upload.file).await?;
+    let source = tokio::fs::File::open(upload.file).await.with_context(|| format!("cannot read {}", upload.file.display()))?;
+    let bytes = storage.put(&file_path, source).await.with_context(|| format!("cannot store {}", upload.file.display()))?;
     match commit(pool, &upload, &file_path).await {
         Ok((document_id, job_id)) => Ok(Added { document_id, job_id, file_path, bytes }),
         Err(error) => {
-            let _ = store.delete(&object).await;
+            let _ = storage.delete(&file_path).await;
             Err(error)
         }
     }
@@ -82,23 +74,6 @@ fn extension(file: &Path) -> String {
             format!(".{}", extension.to_ascii_lowercase())
         }
         _ => String::new(),
-    }
-}
-
-async fn copy(store: &Arc<LocalFileSystem>, object: &ObjectPath, file: &Path) -> anyhow::Result<u64> {
-    let mut source = tokio::fs::File::open(file).await.with_context(|| format!("cannot read {}", file.display()))?;
-    let mut sink = BufWriter::new(Arc::clone(store) as Arc<dyn object_store::ObjectStore>, object.clone());
-    let copied = async {
-        let bytes = tokio::io::copy(&mut source, &mut sink).await?;
-        sink.shutdown().await?;
-        std::io::Result::Ok(bytes)
-    };
-    match copied.await {
-        Ok(bytes) => Ok(bytes),
-        Err(error) => {
-            let _ = sink.abort().await;
-            Err(error).with_context(|| format!("cannot store {} under MEDIA_ROOT", file.display()))
-        }
     }
 }
 

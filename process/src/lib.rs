@@ -16,5 +16,5 @@ mod words;
 
 pub use kind::{Duration, Kind};
 pub use settings::{SettingErrors, Settings, Usable};
-pub use table::{Process, SETTINGS, Setting, markdown_table};
+pub use table::{Process, SETTINGS, Setting, When, markdown_table};
 pub use words::in_words;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::kind::{parse_duration, parse_flag, split_list};
-use crate::table::{Process, SETTINGS, Setting};
+use crate::table::{Process, SETTINGS, Setting, When};
 
 /// The checked settings of one process.
 #[derive(Clone)]
@@ -98,10 +98,7 @@ impl Settings {
                     }
                     Some(fault) => sentences.push(wrong(setting, &value, &fault)),
                 },
-                None if setting.needed_by.contains(&process) => {
-                    sentences
-                        .push(format!("{} is not set. {} For example {}={}", setting.name, setting.meaning, setting.name, setting.example));
-                }
+                None if setting.needed_by.contains(&process) => sentences.extend(missing(setting, &given)),
                 None => {}
             }
         }
@@ -158,6 +155,21 @@ impl Settings {
     }
 }
 
+/// The sentence for a setting that is not there, unless nothing needs it as the others are.
+fn missing(setting: &Setting, given: &BTreeMap<String, String>) -> Option<String> {
+    let is_on = |name: &str| {
+        let default = SETTINGS.iter().find(|other| other.name == name).and_then(|other| other.default);
+        given.get(name).map(String::as_str).or(default).and_then(|text| parse_flag(text.trim())).unwrap_or(false)
+    };
+    let because = match setting.needed_when {
+        When::Always => String::new(),
+        When::On(name) => is_on(name).then(|| format!(", and {name}=true needs it"))?,
+        When::Off(name) => (!is_on(name)).then(|| format!(", and it is needed unless {name}=true"))?,
+        When::With(name) => given.contains_key(name).then(|| format!(", and {name} needs it"))?,
+    };
+    Some(format!("{} is not set{because}. {} For example {}={}", setting.name, setting.meaning, setting.name, setting.example))
+}
+
 fn wrong(setting: &Setting, value: &str, fault: &str) -> String {
     let shown = if setting.secret { String::new() } else { format!(" (\"{value}\")") };
     format!("{}{shown} cannot be used: {fault}. For example {}={}", setting.name, setting.name, setting.example)
@@ -189,6 +201,26 @@ mod tests {
         assert!(Settings::from_pairs(Process::Scheduler, given.clone()).is_ok());
         assert!(Settings::from_pairs(Process::OwnWorker, given[..1].to_vec()).is_ok());
         assert_eq!(Settings::from_pairs(Process::Worker, given).unwrap_err().sentences.len(), 3);
+    }
+
+    #[test]
+    fn what_one_setting_makes_necessary_is_asked_for_all_at_once() {
+        let complete = [
+            ("REDIS_URL", "redis://h"),
+            ("DATABASE_URL", "postgres://h/db"),
+            ("OPENAI_API_KEY", "sk"),
+            ("FIELD_ENCRYPTION_KEYS", "Y2VsZXJpYWMtZXhhbXBsZS1rZXktMzItYnl0ZXMhISE="),
+        ];
+        let asked = |more: &[(&str, &str)]| {
+            let sentences = Settings::read(Process::Worker, pairs(&[&complete, more].concat())).sentences;
+            sentences.iter().map(|sentence| sentence.split(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(asked(&[]), ["MEDIA_ROOT"]);
+        assert_eq!(asked(&[("USE_S3", "yes")]), ["AWS_STORAGE_BUCKET_NAME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]);
+        assert_eq!(
+            asked(&[("USE_S3", "yes"), ("AWS_STORAGE_BUCKET_NAME", "b"), ("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "s")]).len(),
+            0
+        );
     }
 
     #[test]

@@ -15,6 +15,18 @@ pub enum Process {
     Ops,
 }
 
+/// When the processes that need a setting need it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    Always,
+    /// While that flag is true.
+    On(&'static str),
+    /// While that flag is false.
+    Off(&'static str),
+    /// While that setting is set.
+    With(&'static str),
+}
+
 /// One row of the table.
 #[derive(Debug)]
 pub struct Setting {
@@ -25,6 +37,7 @@ pub struct Setting {
     pub example: &'static str,
     /// Processes that do not start without it.
     pub needed_by: &'static [Process],
+    pub needed_when: When,
     /// Never printed.
     pub secret: bool,
     pub meaning: &'static str,
@@ -33,11 +46,17 @@ pub struct Setting {
 use Process::{Ops, OwnWorker, Scheduler, Worker};
 
 const fn plain(name: &'static str, kind: Kind, default: Option<&'static str>, example: &'static str, meaning: &'static str) -> Setting {
-    Setting { name, kind, default, example, needed_by: &[], secret: false, meaning }
+    Setting { name, kind, default, example, needed_by: &[], needed_when: When::Always, secret: false, meaning }
 }
 
 const fn needed(mut setting: Setting, by: &'static [Process]) -> Setting {
     setting.needed_by = by;
+    setting
+}
+
+const fn needed_when(when: When, mut setting: Setting, by: &'static [Process]) -> Setting {
+    setting.needed_by = by;
+    setting.needed_when = when;
     setting
 }
 
@@ -164,10 +183,28 @@ pub static SETTINGS: &[Setting] = &[
         "Longest answer, tokens. Reasoning models spend their thoughts from it: give them more.",
     ),
     // Documents.
-    needed(
+    needed_when(
+        When::Off("USE_S3"),
         plain("MEDIA_ROOT", Kind::Path, None, "/srv/app/media", "Folder under which uploads lie, as in documents/user_1/<uuid>.pdf."),
         &[Worker],
     ),
+    plain(
+        "USE_S3",
+        Kind::Flag,
+        Some("false"),
+        "true",
+        "Uploads lie in an S3-compatible bucket instead. These and the names below are those of Django and django-storages.",
+    ),
+    needed_when(When::On("USE_S3"), plain("AWS_STORAGE_BUCKET_NAME", Kind::Text, None, "app-media", "The bucket."), &[Worker]),
+    plain("AWS_S3_REGION_NAME", Kind::Text, Some("us-east-1"), "eu-central-1", "Its region."),
+    plain("AWS_S3_ENDPOINT_URL", HTTP, None, "https://minio.internal:9000", "Where it is, when it is not Amazon's."),
+    needed_when(
+        When::On("USE_S3"),
+        plain("AWS_ACCESS_KEY_ID", Kind::Text, None, "AKIA…", "Key that may get and delete its objects, and list them."),
+        &[Worker],
+    ),
+    needed_when(When::On("USE_S3"), secret(plain("AWS_SECRET_ACCESS_KEY", Kind::Text, None, "wJal…", "Its secret.")), &[Worker]),
+    plain("AWS_LOCATION", Kind::Text, None, "media", "Path inside the bucket that takes the place of MEDIA_ROOT; unset: the whole bucket."),
     needed(
         secret(plain(
             "FIELD_ENCRYPTION_KEYS",
@@ -270,11 +307,16 @@ pub static SETTINGS: &[Setting] = &[
 pub fn markdown_table() -> String {
     let mut lines = vec!["| variable | default | example | meaning |".to_owned(), "|---|---|---|---|".to_owned()];
     for setting in SETTINGS {
+        let needed = match setting.needed_when {
+            When::Always => "**needed**".to_owned(),
+            When::On(name) | When::With(name) => format!("with `{name}` **needed**"),
+            When::Off(name) => format!("without `{name}` **needed**"),
+        };
         let default = match (setting.default, setting.needed_by) {
             (Some(default), _) => format!("`{default}`"),
             (None, []) => "–".to_owned(),
-            (None, [Worker]) => "**needed** by the worker".to_owned(),
-            (None, _) => "**needed**".to_owned(),
+            (None, [Worker]) => format!("{needed} by the worker"),
+            (None, _) => needed,
         };
         lines.push(format!("| `{}` | {default} | `{}` | {} |", setting.name, setting.example, setting.meaning.replace('|', "\\|")));
     }

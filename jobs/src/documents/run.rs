@@ -68,6 +68,11 @@ async fn open(run: &Run, documents: &Documents) -> Result<StoredFile, Fault> {
     let file = documents.storage.open(&run.file_path).await.map_err(|error| match error {
         StorageError::Outside => Fault::never("The stored path of this document is not valid, so it was not read.").because(error),
         StorageError::Missing => Fault::never("The file of this document is not in the storage. Please upload it again."),
+        StorageError::Refused(reason) => {
+            let sentence = "The storage of uploads is not available at the moment; processing goes on when an operator has seen to it.";
+            Fault::operator(sentence, reason)
+        }
+        denied @ StorageError::Denied(_) => Fault::again("The storage gave no access to the file of this document.").because(denied),
         StorageError::Failed(error) => Fault::again("The storage could not be reached.").because(error),
     })?;
     let max = documents.limits.bytes_max;

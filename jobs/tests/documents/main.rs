@@ -1,10 +1,12 @@
 //! `process_document` on a real PostgreSQL and Redis, with the real reading process, against the OpenAI stand-in.
 
+mod bucket;
 mod completion;
 mod confinement;
 mod desk;
 mod endings;
 mod files;
+mod in_a_bucket;
 mod overtaken;
 mod paying;
 mod refusals;

@@ -56,13 +56,14 @@ impl Finding {
 /// Tries everything that the usable settings point to.
 pub(crate) async fn all(settings: &Settings, with_openai: bool) -> Vec<Finding> {
     let stores = Stores::new(settings.clone());
-    let (redis, postgres, backup, openai) = tokio::join!(
+    let (redis, postgres, files, backup, openai) = tokio::join!(
         in_time("redis", redis::check(&stores)),
         in_time("postgres", postgres::check(&stores)),
+        in_time("media", files::check(settings)),
         in_time("backup", backup::check(&stores)),
         in_time("openai", openai::check(settings, with_openai)),
     );
-    [redis, postgres, files::check(settings), backup, openai].concat()
+    [redis, postgres, files, backup, openai].concat()
 }
 
 async fn in_time(about: &'static str, check: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use celeriac_jobs::storage::Storage;
 use clap::Subcommand;
 use serde::Serialize;
 
@@ -13,7 +14,7 @@ use crate::stores::Stores;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Document {
-    /// Store a file under MEDIA_ROOT, insert its row and enqueue process_document, in one transaction.
+    /// Store a file where uploads lie, insert its row and enqueue process_document, in one transaction.
     Add {
         file: PathBuf,
         /// The web app's user it belongs to.
@@ -45,10 +46,9 @@ impl Document {
 }
 
 async fn add(stores: &Stores, file: &Path, user: i64, consent: bool) -> anyhow::Result<Reply> {
-    let media_root = stores.settings().maybe_path("MEDIA_ROOT");
-    let media_root = media_root.context("MEDIA_ROOT is not set: it names the folder that the workers read uploads from")?;
+    let storage = Storage::from_settings(stores.settings())?;
     let pool = stores.postgres().await?;
-    let added = documents::add(&pool, &media_root, Upload { file, user_id: user, consent }).await?;
+    let added = documents::add(&pool, &storage, Upload { file, user_id: user, consent }).await?;
     let line = format!(
         "Document {} is stored as {} and its job {} is in the outbox.\nFollow it with: celeriac document show {}",
         added.document_id, added.file_path, added.job_id, added.document_id

@@ -9,6 +9,7 @@ use std::time::Duration;
 use age::secrecy::ExposeSecret;
 use anyhow::{Context, bail, ensure};
 use base64::Engine;
+use celeriac_jobs::storage::Storage;
 use sqlx::PgPool;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -130,8 +131,8 @@ impl Stack {
 
     /// As the web app, with the user's consent.
     pub(super) async fn upload(&self, user_id: i64, file: &Path) -> anyhow::Result<()> {
-        let media_root = PathBuf::from(&self.environment["MEDIA_ROOT"]);
-        documents::add(&self.pool, &media_root, Upload { file, user_id, consent: true }).await?;
+        let storage = Storage::local(Path::new(&self.environment["MEDIA_ROOT"]))?;
+        documents::add(&self.pool, &storage, Upload { file, user_id, consent: true }).await?;
         Ok(())
     }
 

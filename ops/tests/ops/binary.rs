@@ -89,6 +89,18 @@ async fn check_tells_every_problem_at_once_and_no_secret(pool: PgPool) {
     assert!(quiet.contains("problem") && !quiet.contains("PostgreSQL 1"), "{quiet}");
     let json: serde_json::Value = serde_json::from_str(&stdout(&celeriac(&["check", "--json"], &environment))).unwrap();
     assert_eq!(json["ok"], false);
+
+    let bucket = [
+        ("USE_S3", "true"),
+        ("AWS_STORAGE_BUCKET_NAME", "app-media"),
+        ("AWS_S3_ENDPOINT_URL", "http://127.0.0.1:1"),
+        ("AWS_ACCESS_KEY_ID", "celeriac"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+    ];
+    let text = stdout(&celeriac(&["check"], &[&environment[..], &bucket[..]].concat()));
+    assert!(text.contains("bucket app-media cannot be reached") && !text.contains("/proc/nowhere") && !text.contains("hunter2"), "{text}");
+    let text = stdout(&celeriac(&["check"], &[&environment[..], &bucket[..2]].concat()));
+    assert!(text.contains("AWS_ACCESS_KEY_ID is not set") && text.contains("AWS_SECRET_ACCESS_KEY is not set"), "{text}");
 }
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
