@@ -3,7 +3,7 @@
 use celeriac_queue::Policy;
 use serde_json::{Value, json};
 
-use crate::{backup, documents, licenses, renewals};
+use crate::{backup, documents, licenses, mail, purge, renewals};
 
 /// What there is to know about a job before enqueueing it.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +25,18 @@ pub fn catalog() -> Vec<JobInfo> {
             policy: documents::policy(),
             summary: "Reads an uploaded document, has it analyzed by OpenAI and saves the result.",
             example: json!({ "document_id": 1 }),
+        },
+        JobInfo {
+            name: mail::NAME,
+            policy: mail::policy(),
+            summary: "Tells a user by mail, once, that a document is ready.",
+            example: json!({ "document_id": 1 }),
+        },
+        JobInfo {
+            name: purge::NAME,
+            policy: purge::policy(),
+            summary: "Deletes documents, with their files, that users deleted long ago.",
+            example: json!({ "dry_run": false }),
         },
         JobInfo {
             name: licenses::NAME,

@@ -11,6 +11,7 @@ pub(crate) enum Duty {
     Renewals = 1,
     Backup = 2,
     VerifyBackup = 3,
+    Purge = 4,
 }
 
 /// Does the work while nobody else does that duty; `None`, and nothing is done, when somebody else is at it. The lock goes with the end of

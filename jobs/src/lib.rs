@@ -7,6 +7,8 @@
 pub mod backup;
 pub mod documents;
 pub mod licenses;
+pub mod mail;
+pub mod purge;
 pub mod queues;
 pub mod renewals;
 
@@ -47,6 +49,8 @@ pub use services::Services;
 #[cfg(feature = "handlers")]
 pub fn register_all(registry: &mut celeriac_queue::Registry, services: &Services) {
     registry.register::<documents::ProcessDocument>(documents::Documents::new(services));
+    registry.register::<mail::SendDocumentReadyEmail>(services.mailing.clone());
+    registry.register::<purge::PurgeDocuments>(services.purging.clone());
     registry.register::<licenses::ExpireLicenses>(licenses::Licensing { pool: services.pool.clone() });
     registry.register::<renewals::ProcessRenewals>(services.renewing.clone());
     registry.register::<backup::BackupDatabase>(services.backups.clone());

@@ -7,6 +7,11 @@ pub fn maintenance() -> QueueName {
     QueueName::parse("maintenance").expect("a valid name")
 }
 
+/// Mail to users: paused as one when the mail server refuses us.
+pub fn mail() -> QueueName {
+    QueueName::parse("mail").expect("a valid name")
+}
+
 /// Uploaded documents: minutes each, and paused as one when the model refuses us.
 pub fn documents() -> QueueName {
     QueueName::parse("documents").expect("a valid name")

@@ -12,7 +12,9 @@ use crate::crypt::FieldKeys;
 use crate::documents::Limits;
 use crate::gateway::Gateway;
 use crate::ledger::Ledger;
+use crate::mail::Mailing;
 use crate::openai::{OpenAi, OpenAiConfig};
+use crate::purge::Purging;
 use crate::renewals::Renewing;
 use crate::storage::Storage;
 
@@ -26,7 +28,9 @@ pub struct Services {
     pub gateway: Gateway,
     pub document_limits: Limits,
     pub document_retry_base: Duration,
+    pub mailing: Mailing,
     // Timed work.
+    pub purging: Purging,
     pub renewing: Renewing,
     pub backups: Backups,
 }
@@ -47,12 +51,15 @@ impl Services {
         })?;
         let limits = ModelLimits::from_settings(settings)?;
         let admission = Admission::new(connection, pool.clone(), settings.text("OPENAI_MODEL"), limits);
+        let storage = Storage::from_settings(settings)?;
         Ok(Self {
+            purging: Purging::from_settings(settings, pool.clone(), storage.clone()),
+            mailing: Mailing::from_settings(settings, pool.clone())?,
             renewing: Renewing::from_settings(settings, pool.clone())?,
             backups: Backups::from_settings(settings, pool.clone())?,
             gateway: Gateway::new(openai, Ledger::new(pool.clone(), keys.clone()), admission),
             pool,
-            storage: Storage::from_settings(settings)?,
+            storage,
             keys,
             document_limits: Limits::from_settings(settings),
             document_retry_base: settings.duration("DOCUMENT_RETRY_BASE"),

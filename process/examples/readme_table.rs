@@ -1,2 +1,4 @@
 #![allow(clippy::print_stdout)]
-fn main() { print!("{}", celeriac_process::markdown_table()); }
+fn main() {
+    print!("{}", celeriac_process::markdown_table());
+}

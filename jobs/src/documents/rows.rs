@@ -3,6 +3,7 @@
 use sqlx::PgPool;
 
 use crate::fault::Fault;
+use crate::mail::Announcing;
 
 /// A run that has the document.
 #[derive(Debug, Clone)]
@@ -82,7 +83,7 @@ impl Run {
     }
 
     /// Result, usage counters and completion, together or not at all; the last statement marks the document completed.
-    pub(super) async fn complete(&self, pool: &PgPool, result: &Completion) -> Result<(), Fault> {
+    pub(super) async fn complete(&self, pool: &PgPool, result: &Completion, announcing: Announcing) -> Result<(), Fault> {
         let mut transaction = pool.begin().await?;
         // A worker that is frozen in here holds the row's lock: PostgreSQL ends it then, so that the run that follows can begin.
         sqlx::query!("select set_config('idle_in_transaction_session_timeout', '5s', true)").fetch_one(&mut *transaction).await?;
@@ -116,6 +117,7 @@ impl Run {
             transaction.rollback().await?;
             return Err(Fault::superseded());
         }
+        announcing.announce(&mut transaction, self.document_id).await?;
         crate::checkpoint::checkpoint("documents.before_commit").await;
         transaction.commit().await?;
         crate::checkpoint::checkpoint("documents.after_commit").await;

@@ -53,7 +53,7 @@ async fn steps(run: &Run, documents: &Documents, ctx: &JobContext, started: Inst
         text_length,
         processing_ms: i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX),
     };
-    run.complete(&documents.pool, &completion).await?;
+    run.complete(&documents.pool, &completion, documents.announcing).await?;
     Ok(Processed { document_id: run.document_id, fresh: true, pages: Some(page_count), tokens: Some(completion.tokens) })
 }
 

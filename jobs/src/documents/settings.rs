@@ -10,6 +10,7 @@ use super::reader::ChildProgram;
 use crate::Services;
 use crate::crypt::FieldKeys;
 use crate::gateway::Gateway;
+use crate::mail::Announcing;
 use crate::storage::Storage;
 
 /// The services and limits of document processing. Cheap to clone.
@@ -21,6 +22,8 @@ pub struct Documents {
     pub gateway: Gateway,
     pub limits: Limits,
     pub backoff: Backoff,
+    /// Whether users hear of completed documents.
+    pub announcing: Announcing,
 }
 
 /// What a document may be, and what reading it may cost.
@@ -64,6 +67,7 @@ impl Documents {
             gateway: services.gateway.clone(),
             limits: services.document_limits.clone(),
             backoff: super::backoff(services.document_retry_base),
+            announcing: services.mailing.announcing(),
         }
     }
 }

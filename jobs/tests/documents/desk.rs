@@ -8,6 +8,7 @@ use celeriac_jobs::crypt::FieldKeys;
 use celeriac_jobs::documents::{Analysis, ChildProgram, Documents, Limits, ProcessDocument, Processed};
 use celeriac_jobs::gateway::Gateway;
 use celeriac_jobs::ledger::Ledger;
+use celeriac_jobs::mail::Announcing;
 use celeriac_jobs::openai::{OpenAi, OpenAiConfig};
 use celeriac_jobs::storage::Storage;
 use celeriac_ops::standin::openai::{Control, Fault, OpenAiStub, Options};
@@ -104,6 +105,7 @@ impl Desk {
             gateway: model_at(stub.url(), timeout, &pool, &client),
             limits: limits(),
             backoff: ProcessDocument::policy().backoff,
+            announcing: Announcing::Off,
         };
         Self { documents, pool, stub, media, client }
     }
@@ -161,7 +163,7 @@ impl Desk {
         ProcessDocument { document_id }.on_terminal(self.documents.clone(), self.context("job-1"), outcome).await.unwrap();
     }
 
-    fn context(&self, job_id: &str) -> JobContext {
+    pub(crate) fn context(&self, job_id: &str) -> JobContext {
         let envelope = Envelope::new(celeriac_jobs::documents::NAME, Vec::new(), 0);
         let policy = ProcessDocument::policy();
         let id = JobId::parse(job_id).unwrap();

@@ -1,5 +1,6 @@
 //! `process_document` on a real PostgreSQL and Redis, with the real reading process, against the OpenAI stand-in.
 
+mod announced;
 mod bucket;
 mod completion;
 mod confinement;
@@ -9,4 +10,5 @@ mod files;
 mod in_a_bucket;
 mod overtaken;
 mod paying;
+mod purging;
 mod refusals;
