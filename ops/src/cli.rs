@@ -81,7 +81,7 @@ pub(crate) enum OnStores {
     /// The keys of encrypted columns, FIELD_ENCRYPTION_KEYS.
     #[command(subcommand)]
     Keys(keys::Keys),
-    /// Add a document as the web app would, or show one with its analysis.
+    /// Add a document as the web app would, show one with its analysis, or delete one.
     #[command(subcommand)]
     Document(document::Document),
     /// Paid calls, tokens and money by day, user, job or model.
@@ -143,7 +143,7 @@ impl OnStores {
             Self::Backup(backup) => Box::pin(backup.run(stores)),
             Self::Key(key) => Box::pin(key.run(stores, actor)),
             Self::Keys(keys) => Box::pin(keys.run(stores, actor)),
-            Self::Document(document) => Box::pin(document.run(stores)),
+            Self::Document(document) => Box::pin(document.run(stores, actor)),
             Self::Costs(costs) => Box::pin(costs.run(stores)),
             Self::Budget(budget) => Box::pin(budget.run(stores)),
             Self::Recover(recover) => Box::pin(recover.run(stores, actor)),

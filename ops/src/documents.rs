@@ -5,11 +5,18 @@ use std::path::Path;
 use anyhow::Context;
 use celeriac_jobs::crypt::FieldKeys;
 use celeriac_jobs::storage::Storage;
+use celeriac_queue::JobId;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
+
+use crate::audit::{self, Actor};
+use crate::stores::Stores;
+
+/// Jobs whose argument is `document_id`, and which a deletion makes pointless.
+const JOBS_OF_DOCUMENTS: [&str; 3] = ["process_document", "decode_denial_letter", "send_document_ready_email"];
 
 /// A file to add.
 pub(crate) struct Upload<'a> {
@@ -48,6 +55,7 @@ pub(crate) struct DocumentRow {
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) started_at: Option<DateTime<Utc>>,
     pub(crate) completed_at: Option<DateTime<Utc>>,
+    pub(crate) deleted_at: Option<DateTime<Utc>>,
 }
 
 /// Stores the file first and commits its row and its job second: what is committed can always be read.
@@ -109,11 +117,57 @@ pub(crate) async fn find(pool: &PgPool, id: i64) -> sqlx::Result<Option<Document
     let row = sqlx::query_as!(
         DocumentRow,
         "select id, user_id, file_path, file_name, status, error_message, ai_summary, ai_model_used, ai_tokens_used, page_count,
-                text_length, ocr_confidence, processing_ms, created_at, started_at, completed_at
+                text_length, ocr_confidence, processing_ms, created_at, started_at, completed_at, deleted_at
          from celeriac.documents where id = $1",
         id
     );
     row.fetch_optional(pool).await
+}
+
+/// What a deletion came to.
+#[derive(Debug, Serialize)]
+pub(crate) struct Deleted {
+    pub(crate) document_id: i64,
+    /// False: it had been deleted before.
+    pub(crate) fresh: bool,
+    /// Jobs of this document that were cancelled, or asked to stop.
+    pub(crate) cancelled: Vec<String>,
+}
+
+/// Deletes a document as the web app does: its row is marked, which fences off a run that has it, and its open jobs are cancelled.
+/// purge_documents deletes row and file later.
+///
+/// # Errors
+/// When there is no such document, or PostgreSQL does not answer.
+pub(crate) async fn delete(stores: &Stores, actor: &Actor, id: i64) -> anyhow::Result<Deleted> {
+    let mut transaction = stores.postgres().await?.begin().await?;
+    let marked =
+        sqlx::query_scalar!("update celeriac.documents set deleted_at = now() where id = $1 and deleted_at is null returning id", id);
+    let fresh = marked.fetch_optional(&mut *transaction).await?.is_some();
+    if !fresh {
+        let known = sqlx::query_scalar!("select id from celeriac.documents where id = $1", id).fetch_optional(&mut *transaction).await?;
+        known.with_context(|| format!("there is no document {id}"))?;
+        return Ok(Deleted { document_id: id, fresh, cancelled: Vec::new() });
+    }
+    let open = sqlx::query_scalar!(
+        "select id from celeriac.outbox
+         where done_at is null and job = any($2) and args ->> 'document_id' = $1::bigint::text order by created_at",
+        id,
+        &JOBS_OF_DOCUMENTS.map(str::to_owned)
+    )
+    .fetch_all(&mut *transaction)
+    .await?;
+    audit::record(&mut *transaction, actor, "delete document", &id.to_string(), json!({ "jobs": open })).await?;
+    transaction.commit().await?;
+    let mut cancelled = Vec::new();
+    for job in open {
+        // Whatever becomes of the cancellation: no run can complete the document any more.
+        match crate::actions::jobs::cancel(stores, actor, &JobId::parse(&job)?, None).await {
+            Ok(_) => cancelled.push(job),
+            Err(error) => tracing::warn!(job.id = job, error = format!("{error:#}"), "a job of a deleted document was not cancelled"),
+        }
+    }
+    Ok(Deleted { document_id: id, fresh, cancelled })
 }
 
 /// Opens an analysis with the ring of keys.

@@ -1,4 +1,4 @@
-//! `celeriac document`: add a document as the web app would, show one with its analysis.
+//! `celeriac document`: add a document as the web app would, show one with its analysis, delete one.
 
 use std::path::{Path, PathBuf};
 
@@ -7,8 +7,9 @@ use celeriac_jobs::storage::Storage;
 use clap::Subcommand;
 use serde::Serialize;
 
+use crate::audit::Actor;
 use crate::documents::{self, Upload};
-use crate::human::{clock, took};
+use crate::human::{clock, plural, took};
 use crate::reply::Reply;
 use crate::stores::Stores;
 
@@ -26,6 +27,8 @@ pub(crate) enum Document {
     },
     /// Show a document; its analysis is decrypted with FIELD_ENCRYPTION_KEYS.
     Show { id: i64 },
+    /// Delete a document as its user would: its jobs are cancelled, no run completes it, and purge_documents deletes row and file later.
+    Delete { id: i64 },
 }
 
 #[derive(Debug, Serialize)]
@@ -37,10 +40,11 @@ struct Shown {
 }
 
 impl Document {
-    pub(crate) async fn run(self, stores: &Stores) -> anyhow::Result<Reply> {
+    pub(crate) async fn run(self, stores: &Stores, actor: &Actor) -> anyhow::Result<Reply> {
         match self {
             Self::Add { file, user, consent } => add(stores, &file, user, consent).await,
             Self::Show { id } => show(stores, id).await,
+            Self::Delete { id } => delete(stores, actor, id).await,
         }
     }
 }
@@ -54,6 +58,16 @@ async fn add(stores: &Stores, file: &Path, user: i64, consent: bool) -> anyhow::
         added.document_id, added.file_path, added.job_id, added.document_id
     );
     Ok(Reply::of(&added).line(line))
+}
+
+async fn delete(stores: &Stores, actor: &Actor, id: i64) -> anyhow::Result<Reply> {
+    let deleted = documents::delete(stores, actor, id).await?;
+    let jobs = plural(deleted.cancelled.len() as u64, "job was cancelled", "jobs were cancelled");
+    let line = match deleted.fresh {
+        true => format!("Document {id} is deleted; {jobs}. Until purge_documents deletes it for good, its row and file are kept."),
+        false => format!("Document {id} had been deleted before."),
+    };
+    Ok(Reply::of(&deleted).line(line))
 }
 
 async fn show(stores: &Stores, id: i64) -> anyhow::Result<Reply> {
@@ -84,6 +98,7 @@ fn pairs(document: &documents::DocumentRow) -> Vec<(&'static str, String)> {
     add("added", Some(clock(document.created_at)));
     add("started", document.started_at.map(clock));
     add("ended", document.completed_at.map(clock));
+    add("deleted", document.deleted_at.map(clock));
     add("took", document.processing_ms.map(|ms| took(ms.unsigned_abs())));
     add("pages", document.page_count.map(|count| count.to_string()));
     add("text", document.text_length.map(|count| format!("{count} characters")));

@@ -78,5 +78,7 @@ async fn show(stack: &Stack, args: &DemoArgs) -> anyhow::Result<()> {
     report::results(stack).await?;
     announce("\nThe failures, in the words a user sees:");
     report::failures(stack).await?;
+    announce("\nThe users, told by mail (to a local stand-in that delivers nothing):");
+    report::mails(stack).await?;
     report::cost(stack).await
 }

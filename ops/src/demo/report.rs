@@ -44,6 +44,20 @@ pub(super) async fn failures(stack: &Stack) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Waits for the mail of every completed document.
+pub(super) async fn mails(stack: &Stack) -> anyhow::Result<()> {
+    let completed = sqlx::query_scalar!(r#"select count(*) as "count!" from celeriac.documents where status = 'completed'"#);
+    let completed = completed.fetch_one(&stack.pool).await?;
+    while (stack.mails().len() as i64) < completed {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    for mail in stack.mails() {
+        let subject = mail.text.lines().find_map(|line| line.strip_prefix("Subject: ")).unwrap_or("?");
+        announce(&format!("  to {}: {subject}", mail.to));
+    }
+    Ok(())
+}
+
 pub(super) async fn backup(stack: &Stack) -> anyhow::Result<()> {
     let row = sqlx::query!(
         r#"select object_key, bytes as "bytes!", sha256 as "sha256!", row_counts as "rows!", verified_at, verify_ms, verify_error

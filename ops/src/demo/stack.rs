@@ -18,6 +18,7 @@ use crate::devstack::{Persistence, PostgresOptions, PostgresServer, RedisOptions
 use crate::documents::{self, Upload};
 use crate::out::announce;
 use crate::standin::openai::{OpenAiStub, Options};
+use crate::standin::smtp::{self, SmtpStub};
 
 const DATABASE: &str = "celeriac";
 const PROCESSES: [(&str, &[&str]); 3] = [("celeriac-worker", &[]), ("celeriac-scheduler", &[]), ("celeriac", &["serve"])];
@@ -31,6 +32,7 @@ pub struct Stack {
     console: u16,
     pub(super) pool: PgPool,
     stub: Option<OpenAiStub>,
+    mail: SmtpStub,
     _redis: RedisServer,
     _postgres: PostgresServer,
     // Last: the processes that use it are gone by then.
@@ -53,9 +55,16 @@ impl Stack {
             true => None,
             false => Some(OpenAiStub::start(Options::default()).await?),
         };
+        let mail = SmtpStub::start(smtp::Options::default()).await?;
         let console = free_port()?;
-        let environment = environment(&folder, &postgres, &redis, stub.as_ref(), console)?;
-        let mut stack = Self { processes: Vec::new(), environment, console, pool, stub, _redis: redis, _postgres: postgres, folder };
+        let mut environment = environment(&folder, &postgres, &redis, stub.as_ref(), console)?;
+        environment.extend([
+            ("EMAIL_HOST", "127.0.0.1".to_owned()),
+            ("EMAIL_PORT", mail.port().to_string()),
+            ("DEFAULT_FROM_EMAIL", "Celeriac demo <no-reply@demo.example>".to_owned()),
+            ("SITE_URL", "https://demo.example".to_owned()),
+        ]);
+        let mut stack = Self { processes: Vec::new(), environment, console, pool, stub, mail, _redis: redis, _postgres: postgres, folder };
         for (name, arguments) in PROCESSES {
             stack.spawn(name, arguments)?;
         }
@@ -129,8 +138,19 @@ impl Stack {
         &self.environment["FIELD_ENCRYPTION_KEYS"]
     }
 
-    /// As the web app, with the user's consent.
+    /// What the mail server of the demo has taken.
+    pub(super) fn mails(&self) -> Vec<smtp::Mail> {
+        self.mail.counters().mails
+    }
+
+    /// As the web app, with the user's consent and address.
     pub(super) async fn upload(&self, user_id: i64, file: &Path) -> anyhow::Result<()> {
+        sqlx::query!(
+            "insert into celeriac.recipients (user_id, email) values ($1, 'user-' || $1::bigint || '@demo.example') on conflict do nothing",
+            user_id
+        )
+        .execute(&self.pool)
+        .await?;
         let storage = Storage::local(Path::new(&self.environment["MEDIA_ROOT"]))?;
         documents::add(&self.pool, &storage, Upload { file, user_id, consent: true }).await?;
         Ok(())

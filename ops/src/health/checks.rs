@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::report::{Check, Level, Report};
 use crate::human::{plural, span};
 use crate::stores::Stores;
-use crate::views::{backups, budget, documents, outbox, queues, schedules, workers};
+use crate::views::{backups, budget, documents, mails, outbox, queues, schedules, workers};
 
 /// Longest time of one check.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -26,11 +26,13 @@ const RELAY_SECONDS_MAX: f64 = 30.0;
 
 pub(super) async fn collect(stores: &Stores) -> Report {
     let now = Utc::now();
-    let (database, redis, workers, documents, failures, schedules, backups, queues, model) = tokio::join!(
+    let (database, redis, workers, documents, deleted, mail, failures, schedules, backups, queues, model) = tokio::join!(
         timed("database", Level::Unhealthy, database(stores).boxed()),
         timed("redis", Level::Unhealthy, redis(stores).boxed()),
         timed("workers", Level::Degraded, count_workers(stores).boxed()),
         timed("document_processing", Level::Degraded, document_processing(stores, now).boxed()),
+        timed("deleted_documents", Level::Degraded, deleted_documents(stores).boxed()),
+        timed("mail", Level::Degraded, mail(stores, now).boxed()),
         timed("failures", Level::Degraded, failures(stores, now).boxed()),
         timed("schedules", Level::Degraded, check_schedules(stores, now).boxed()),
         timed("backups", Level::Degraded, check_backups(stores, now).boxed()),
@@ -42,6 +44,8 @@ pub(super) async fn collect(stores: &Stores) -> Report {
         ("redis", redis),
         ("workers", workers),
         ("document_processing", documents),
+        ("deleted_documents", deleted),
+        ("mail", mail),
         ("failures", failures),
         ("schedules", schedules),
         ("backups", backups),
@@ -154,6 +158,21 @@ async fn document_processing(stores: &Stores, now: DateTime<Utc>) -> anyhow::Res
             "in_progress": counts["uploading"] + counts["processing"] + counts["analyzing"],
         }),
     ))
+}
+
+async fn deleted_documents(stores: &Stores) -> anyhow::Result<Check> {
+    let deleted = documents::deleted(&stores.postgres().await?, documents::purge_due_after(stores.settings())).await?;
+    let complaint = (deleted.overdue > 0).then(|| {
+        let are_late =
+            plural(deleted.overdue, "deleted document should be gone and is not", "deleted documents should be gone and are not");
+        (Level::Degraded, format!("{are_late}: see the runs of purge_documents"))
+    });
+    Ok(Check::unless(complaint, json!({ "waiting": deleted.waiting, "overdue": deleted.overdue })))
+}
+
+async fn mail(stores: &Stores, now: DateTime<Utc>) -> anyhow::Result<Check> {
+    let day = mails::since(&stores.postgres().await?, now - chrono::Duration::hours(24)).await?;
+    Ok(Check::healthy(json!({ "sent_24h": day.sent, "refused_24h": day.refused, "postponed": day.postponed, "unknown_24h": day.unknown })))
 }
 
 async fn failures(stores: &Stores, now: DateTime<Utc>) -> anyhow::Result<Check> {

@@ -18,12 +18,13 @@ use crate::stores::Stores;
 use crate::views::backups::Newest;
 use crate::views::budget::BudgetView;
 use crate::views::costs::CostRow;
-use crate::views::documents::today;
+use crate::views::documents::{Deleted, today};
+use crate::views::mails::MailCounts;
 use crate::views::outbox::Backlog;
 use crate::views::queues::QueueRow;
 use crate::views::schedules::ScheduleRow;
 use crate::views::workers::WorkerRow;
-use crate::views::{backups, budget, costs, documents, outbox, queues, schedules, workers};
+use crate::views::{backups, budget, costs, documents, mails, outbox, queues, schedules, workers};
 
 /// Longest wait for one store.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -73,6 +74,8 @@ struct Memory {
 /// From PostgreSQL.
 struct Truth {
     documents: std::collections::BTreeMap<&'static str, u64>,
+    deleted: Deleted,
+    mails: MailCounts,
     costs: Vec<CostRow>,
     outbox: Backlog,
     schedules: Vec<ScheduleRow>,
@@ -119,6 +122,8 @@ async fn truth(stores: &Stores, now: DateTime<Utc>) -> anyhow::Result<Truth> {
     let pool = stores.postgres().await?;
     Ok(Truth {
         documents: documents::by_status(&pool, today(now)).await?,
+        deleted: documents::deleted(&pool, documents::purge_due_after(stores.settings())).await?,
+        mails: mails::since(&pool, today(now)).await?,
         costs: costs::by_day(&pool, 1).await?,
         outbox: outbox::backlog(&pool).await?,
         schedules: schedules::all(&pool).await?,
@@ -152,6 +157,8 @@ fn describe() {
     describe_gauge!("celeriac_worker_slots", "Jobs that all workers together can run at once");
     describe_gauge!("celeriac_worker_in_flight", "Jobs that all workers together run now");
     describe_gauge!("celeriac_documents", "Documents by status: in motion now, ended since midnight UTC");
+    describe_gauge!("celeriac_documents_deleted", "Deleted documents whose rows are still there; overdue: purge_documents should have run");
+    describe_gauge!("celeriac_mails_today", "Mails since midnight UTC by what became of them");
     describe_gauge!("celeriac_paid_calls_today", "Paid calls since midnight UTC by model and outcome");
     describe_gauge!("celeriac_paid_tokens_today", "Tokens of paid calls since midnight UTC by model and direction");
     describe_gauge!("celeriac_paid_cost_usd_today", "US dollars spent since midnight UTC by model");
@@ -246,6 +253,13 @@ fn record_workers(rows: &[WorkerRow]) {
 fn record_truth(truth: &Truth, now: DateTime<Utc>) {
     for (status, count) in &truth.documents {
         gauge!("celeriac_documents", "status" => *status).set(*count as f64);
+    }
+    for (stage, count) in [("waiting", truth.deleted.waiting - truth.deleted.overdue), ("overdue", truth.deleted.overdue)] {
+        gauge!("celeriac_documents_deleted", "stage" => stage).set(count as f64);
+    }
+    let mails = &truth.mails;
+    for (outcome, count) in [("sent", mails.sent), ("refused", mails.refused), ("postponed", mails.postponed), ("unknown", mails.unknown)] {
+        gauge!("celeriac_mails_today", "outcome" => outcome).set(count as f64);
     }
     for row in &truth.costs {
         let model = row.model.clone().unwrap_or_default();

@@ -10,6 +10,7 @@ pub(crate) mod dead;
 pub(crate) mod documents;
 pub(crate) mod jobs;
 pub(crate) mod keys;
+pub(crate) mod mails;
 pub(crate) mod outbox;
 pub(crate) mod queues;
 pub(crate) mod schedules;

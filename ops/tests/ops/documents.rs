@@ -102,3 +102,57 @@ async fn recover_enqueues_each_stranded_document_once(pool: PgPool) {
     let rows: i64 = sqlx::query_scalar("select count(*) from celeriac.outbox").fetch_one(&here.pool).await.unwrap();
     assert_eq!(rows, 2);
 }
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_deleted_document_is_fenced_off_and_its_open_jobs_are_cancelled(pool: PgPool) {
+    let media = tempfile::tempdir().unwrap();
+    let upload = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(upload.path(), "x").unwrap();
+    let here = Installation::with(pool, &[("MEDIA_ROOT", media.path().to_str().unwrap())]).await;
+    let mut added = Vec::new();
+    for _ in 0..2 {
+        added.push(here.run(&["document", "add", upload.path().to_str().unwrap(), "--user", "7"]).await.json);
+    }
+    let (id, job) = (added[0]["document_id"].as_i64().unwrap(), &added[0]["job_id"]);
+    let deleted = here.run(&["document", "delete", &id.to_string()]).await.json;
+    assert_eq!(deleted, json!({ "document_id": id, "fresh": true, "cancelled": [job] }));
+    let again = here.run(&["document", "delete", &id.to_string()]).await.json;
+    assert_eq!(again, json!({ "document_id": id, "fresh": false, "cancelled": [] }));
+    let fences: Vec<(i64, bool)> =
+        sqlx::query_as("select fence, deleted_at is not null from celeriac.documents order by id").fetch_all(&here.pool).await.unwrap();
+    assert_eq!(fences, [(1, true), (0, false)]);
+    let outcomes: Vec<Option<String>> =
+        sqlx::query_scalar("select outcome from celeriac.outbox order by created_at").fetch_all(&here.pool).await.unwrap();
+    assert_eq!(outcomes, [Some("cancelled".to_owned()), None]);
+    assert!(media.path().join(added[0]["file_path"].as_str().unwrap()).exists(), "the file goes with the purge");
+    assert!(here.refusal(&["document", "delete", "4711"]).await.contains("there is no document 4711"));
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn health_and_metrics_tell_of_a_purge_that_does_not_come_and_of_unknown_mails(pool: PgPool) {
+    let here = Installation::new(pool).await;
+    sqlx::raw_sql(
+        "insert into celeriac.documents (user_id, file_path, deleted_at)
+         values (1, 'a', now() - interval '93 days'), (1, 'b', now() - interval '89 days');
+         insert into celeriac.sent_mails (kind, subject_id, user_id, state, job_id, settled_at)
+         values ('document_ready', 1, 1, 'unknown', 'j', now()), ('document_ready', 2, 1, 'sent', 'j', now())",
+    )
+    .execute(&here.pool)
+    .await
+    .unwrap();
+    let checks = crate::support::get(&here.router(), "/health/?full=1").await.json()["checks"].clone();
+    assert_eq!(
+        (&checks["deleted_documents"]["status"], &checks["deleted_documents"]["overdue"]),
+        (&json!("degraded"), &json!(1)),
+        "{checks}"
+    );
+    assert_eq!((&checks["mail"]["sent_24h"], &checks["mail"]["unknown_24h"]), (&json!(1), &json!(1)), "{checks}");
+    let metrics = crate::support::get(&here.router(), "/metrics").await.text;
+    for line in [
+        "celeriac_documents_deleted{stage=\"overdue\"} 1",
+        "celeriac_documents_deleted{stage=\"waiting\"} 1",
+        "celeriac_mails_today{outcome=\"unknown\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line} is missing in:\n{metrics}");
+    }
+}

@@ -20,7 +20,9 @@ async fn work_without_a_worker_is_unhealthy(pool: PgPool) {
     assert_eq!(full.status, StatusCode::OK, "{}", full.text);
     let report = full.json();
     assert_eq!(report["status"], "degraded", "an idle system without a worker");
-    for check in ["database", "redis", "workers", "document_processing", "failures", "schedules", "backups", "queues", "model"] {
+    for check in [
+        "database", "redis", "workers", "document_processing", "deleted_documents", "mail", "failures", "schedules", "backups", "queues", "model",
+    ] {
         assert!(report["checks"][check]["status"].is_string(), "{check} is missing in {report}");
     }
     assert!(report["timestamp"].as_str().is_some_and(|at| at.ends_with('Z')));
