@@ -302,6 +302,7 @@ pub static SETTINGS: &[Setting] = &[
     ),
     plain("SCHEDULER_LEASE", Kind::Duration, Some("10s"), "10s", "How long the leading scheduler may be silent before another takes over."),
     plain("RELAY_SWEEP", Kind::Duration, Some("2s"), "2s", "How often the outbox is looked at when no notification came."),
+    plain("AUDIT_LOG_KEEP", Kind::Duration, Some("365d"), "365d", "How long the audit log remembers who did what."),
     // Licences and renewals.
     plain("TRIAL_DAYS", Kind::Integer { min: 1, max: 366 }, Some("14"), "14", "Length of a trial."),
     plain("PAYPAL_BASE_URL", HTTP, Some("https://api-m.paypal.com"), "https://api-m.sandbox.paypal.com", "Where renewals are charged."),

@@ -1,4 +1,4 @@
-//! Dropping what nobody will ask for again: outbox rows long done, and old runs of schedules. In small steps, oldest first.
+//! Dropping what nobody will ask for again: outbox rows long done, old runs of schedules, old entries of the audit log. In small steps, oldest first.
 
 use std::time::Duration;
 
@@ -20,12 +20,13 @@ pub struct PruneConfig {
     /// An id that a caller chose is not enqueued a second time for at least so long after its end.
     pub keep_outbox: Duration,
     pub keep_runs: Duration,
+    pub keep_audit: Duration,
 }
 
 impl Default for PruneConfig {
     fn default() -> Self {
         let day = Duration::from_secs(24 * 3_600);
-        Self { every: Duration::from_secs(600), keep_outbox: 7 * day, keep_runs: 90 * day }
+        Self { every: Duration::from_secs(600), keep_outbox: 7 * day, keep_runs: 90 * day, keep_audit: 365 * day }
     }
 }
 
@@ -40,6 +41,7 @@ pub struct Prune {
 pub struct PruneReport {
     pub outbox: u64,
     pub runs: u64,
+    pub audit: u64,
 }
 
 impl Prune {
@@ -53,7 +55,7 @@ impl Prune {
         while until_leading(&mut leading, &stop).await {
             let pass = self.run_once().await;
             let rest = pass.map(|report| {
-                let full = report.outbox.max(report.runs) == STEP.cast_unsigned();
+                let full = report.outbox.max(report.runs).max(report.audit) == STEP.cast_unsigned();
                 if full { Duration::from_secs(1) } else { self.config.every }
             });
             if !pace.rest(rest).await {
@@ -86,6 +88,15 @@ impl Prune {
         .execute(&self.pool)
         .await
         .context("cannot prune the runs of schedules")?;
-        Ok(PruneReport { outbox: outbox.rows_affected(), runs: runs.rows_affected() })
+        let audit = sqlx::query!(
+            "delete from celeriac.audit_log where id in
+             (select id from celeriac.audit_log where at < clock_timestamp() - make_interval(secs => $1) order by at limit $2)",
+            self.config.keep_audit.as_secs_f64(),
+            STEP
+        )
+        .execute(&self.pool)
+        .await
+        .context("cannot prune the audit log")?;
+        Ok(PruneReport { outbox: outbox.rows_affected(), runs: runs.rows_affected(), audit: audit.rows_affected() })
     }
 }

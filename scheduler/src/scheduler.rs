@@ -56,7 +56,7 @@ impl SchedulerConfig {
             relay: RelayConfig { sweep: settings.duration("RELAY_SWEEP") },
             firing: FiringConfig::default(),
             heal: HealConfig::default(),
-            prune: PruneConfig::default(),
+            prune: PruneConfig { keep_audit: settings.duration("AUDIT_LOG_KEEP"), ..PruneConfig::default() },
             catalogue: Catalogue::shipped(),
             schedules: settings.maybe_path("SCHEDULES_FILE").map(|path| schedules::read(&path)).transpose()?,
         })

@@ -56,6 +56,7 @@ async fn send(state: &Mailing, config: &MailConfig, document_id: i64, recipient:
         }
         Err(other) => return Err(job_error(other)),
     };
+    checkpoint("mail.before_row").await;
     let Some(permit) = rows::begin(pool, document_id, user_id, job_id).await? else {
         // Another run of this document's mail was faster: its row tells what became of it.
         return Ok(rows::earlier(pool, document_id).await?.unwrap_or(Told::Unknown));

@@ -6,6 +6,7 @@ mod documentation;
 mod documents;
 mod encryption;
 mod load;
+mod mail;
 mod model_faults;
 mod outage;
 mod own_worker;
