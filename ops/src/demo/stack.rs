@@ -61,6 +61,10 @@ impl Stack {
         environment.extend([
             ("EMAIL_HOST", "127.0.0.1".to_owned()),
             ("EMAIL_PORT", mail.port().to_string()),
+            // Whatever a .env of this folder says of another server.
+            ("EMAIL_USE_TLS", "false".to_owned()),
+            ("EMAIL_USE_SSL", "false".to_owned()),
+            ("USE_S3", "false".to_owned()),
             ("DEFAULT_FROM_EMAIL", "Celeriac demo <no-reply@demo.example>".to_owned()),
             ("SITE_URL", "https://demo.example".to_owned()),
         ]);

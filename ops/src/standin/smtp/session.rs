@@ -54,8 +54,7 @@ impl Session {
     async fn answer(&mut self, line: &str) -> io::Result<Next> {
         let verb: String = line.chars().take_while(char::is_ascii_alphabetic).collect::<String>().to_ascii_uppercase();
         match verb.as_str() {
-            "EHLO" | "HELO" if self.shared.demands_login() => self.say("250-stand-in.test\r\n250-AUTH PLAIN\r\n250 8BITMIME").await?,
-            "EHLO" | "HELO" => self.say("250-stand-in.test\r\n250 8BITMIME").await?,
+            "EHLO" | "HELO" => self.say("250-stand-in.test\r\n250-AUTH PLAIN\r\n250 8BITMIME").await?,
             "AUTH" => self.log_in(line).await?,
             "MAIL" if self.shared.demands_login() && !self.admitted => self.say("530 5.7.0 log in first").await?,
             "MAIL" => match self.fault {
