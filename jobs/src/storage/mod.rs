@@ -48,6 +48,8 @@ enum Place {
 /// A file that was found, not yet read.
 pub struct StoredFile {
     pub bytes: u64,
+    /// Another one for every content that lies under the path one after the other.
+    pub version: String,
     /// Its contents, in pieces of some kilobytes: exactly `bytes` of them, or an error.
     pub contents: BoxStream<'static, io::Result<Bytes>>,
 }
@@ -83,8 +85,10 @@ impl Storage {
     pub async fn open(&self, file_path: &str) -> Result<StoredFile, StorageError> {
         let path = self.inside(file_path).await?;
         let opened = self.store.get(&path).await.map_err(|error| fault::told("opening the stored file", error))?;
-        let bytes = opened.meta.size;
-        Ok(StoredFile { bytes, contents: whole::whole(bytes, opened.into_stream()).boxed() })
+        let meta = &opened.meta;
+        let bytes = meta.size;
+        let version = meta.e_tag.clone().unwrap_or_else(|| format!("{bytes}-{}", meta.last_modified.timestamp_micros()));
+        Ok(StoredFile { bytes, version, contents: whole::whole(bytes, opened.into_stream()).boxed() })
     }
 
     /// Stores what the source has, up to its end, under a path relative to the storage. Returns its size in bytes. The file appears whole
