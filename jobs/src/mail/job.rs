@@ -37,7 +37,7 @@ impl Job for SendDocumentReadyEmail {
         }
         let Some(recipient) = rows::recipient(&state.pool, document_id).await? else { return report(Told::Skipped, true) };
         let Some(config) = &state.config else {
-            return Err(JobError::PauseQueue("EMAIL_HOST is not set, so no mail can be sent: set it and restart the workers".to_owned()));
+            return Err(JobError::PauseQueue("EMAIL_HOST is not set, so no mail can be sent: set it and restart the workers".into()));
         };
         report(send(&state, config, document_id, &recipient, &ctx).await?, true)
     }
@@ -98,7 +98,7 @@ fn refused(document_id: i64, code: u16) -> Told {
 
 fn job_error(not_sent: NotSent) -> JobError {
     match not_sent {
-        NotSent::Operator { reason } => JobError::PauseQueue(reason),
+        NotSent::Operator { reason } => JobError::PauseQueue(reason.into()),
         NotSent::Postponed { reason, .. } | NotSent::Unknown { reason } => JobError::Retry(anyhow::Error::msg(reason)),
         NotSent::Refused { code } => JobError::bury(format!("the mail server answered {code}")),
     }

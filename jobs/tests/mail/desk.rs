@@ -82,7 +82,7 @@ impl Desk {
         match self.run(document_id).await.expect_err("the run ended well") {
             JobError::Retry(error) => ("retry", format!("{error:#}")),
             JobError::Bury(error) => ("bury", format!("{error:#}")),
-            JobError::PauseQueue(reason) => ("pause", reason),
+            JobError::PauseQueue(order) => ("pause", order.reason),
             other => panic!("{other:?}"),
         }
     }

@@ -21,7 +21,17 @@ async fn work_without_a_worker_is_unhealthy(pool: PgPool) {
     let report = full.json();
     assert_eq!(report["status"], "degraded", "an idle system without a worker");
     for check in [
-        "database", "redis", "workers", "document_processing", "deleted_documents", "mail", "failures", "schedules", "backups", "queues", "model",
+        "database",
+        "redis",
+        "workers",
+        "document_processing",
+        "deleted_documents",
+        "mail",
+        "failures",
+        "schedules",
+        "backups",
+        "queues",
+        "model",
     ] {
         assert!(report["checks"][check]["status"].is_string(), "{check} is missing in {report}");
     }
