@@ -60,6 +60,15 @@ async fn a_redis_that_has_lost_everything_is_told_by_the_ledger_what_was_spent(p
 }
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn money_that_a_crash_has_left_reserved_comes_back(pool: PgPool) {
+    let one = with_budget(&pool, Limits { day: 1_500, ..Limits::default() }).await;
+    granted(&one.at(NOON), &need("a")).await;
+    wait(&one.at(NOON + 129_000), &need("b")).await;
+    granted(&one.at(NOON + 131_000), &need("b")).await;
+    assert_eq!(one.at(NOON + 131_000).view().await.unwrap().reserved_micro_usd, 1_000);
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
 async fn a_users_budget_stops_that_user_only(pool: PgPool) {
     paid(&pool, "2026-11-21T00:00:00Z", Some(7), 0.004).await;
     let one = with_budget(&pool, Limits { user_day: 4_500, user_month: 50_000, ..Limits::default() }).await;
