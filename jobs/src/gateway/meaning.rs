@@ -11,7 +11,7 @@ pub(super) const NOT_USABLE: &str = "The AI service gave no usable answer for th
 const STOPPED: &str = "The AI service is not available to us at the moment; processing goes on when an operator has seen to it.";
 const FILTERED: &str = "The AI service's content filter stopped the analysis of this document.";
 
-/// A plain "no" of the provider; nothing was bought. That we were too fast is no fault of the job: see `Gateway::too_fast`.
+/// A plain "no" of the provider; nothing was bought. A 429 comes here only after so many that it counts as the job's failure.
 pub(super) fn refusal(outcome: &Outcome, openai: &OpenAi) -> Fault {
     let paused = |reason: String| stopped(pauses::by_key(reason, openai.fingerprint()));
     match outcome {
