@@ -43,17 +43,17 @@ mod tests {
     use super::*;
 
     /// Whether each item was a piece, of a stream that promised `size` bytes and came in these pieces.
-    async fn outcome(size: u64, pieces: &[&'static [u8]]) -> Vec<bool> {
-        let pieces: Vec<_> = pieces.iter().map(|piece| Ok(Bytes::from_static(piece))).collect();
+    async fn outcome(size: u64, pieces: &[&'static str]) -> Vec<bool> {
+        let pieces: Vec<_> = pieces.iter().map(|piece| Ok(Bytes::from_static(piece.as_bytes()))).collect();
         whole(size, stream::iter(pieces).boxed()).map(|item| item.is_ok()).collect().await
     }
 
     #[tokio::test]
     async fn fewer_or_more_bytes_than_promised_end_in_an_error() {
-        assert_eq!(outcome(4, &[b"ab", b"", b"cd"]).await, [true, true, true]);
-        assert_eq!(outcome(4, &[b"ab", b"c"]).await, [true, true, false]);
-        assert_eq!(outcome(4, &[b"ab", b"cde", b"f"]).await, [true, false]);
-        assert_eq!(outcome(4, &[b"ab"; 0]).await, [false]);
-        assert_eq!(outcome(0, &[b""; 0]).await, [true; 0]);
+        assert_eq!(outcome(4, &["ab", "", "cd"]).await, [true, true, true]);
+        assert_eq!(outcome(4, &["ab", "c"]).await, [true, true, false]);
+        assert_eq!(outcome(4, &["ab", "cde", "f"]).await, [true, false]);
+        assert_eq!(outcome(4, &[]).await, [false]);
+        assert_eq!(outcome(0, &[]).await, [true; 0]);
     }
 }
