@@ -17,8 +17,9 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && install -D -t /out target/release/celeriac-worker target/release/celeriac-scheduler target/release/celeriac
 
 FROM debian:trixie-20260803-slim
+# tesseract reads scanned pages without a model; leave it out (100 MB) and the vision model reads them.
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates postgresql-client-17 \
+    && apt-get install -y --no-install-recommends ca-certificates postgresql-client-17 tesseract-ocr \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 celeriac \
     && useradd --uid 10001 --gid celeriac --no-create-home --home-dir /var/lib/celeriac --shell /usr/sbin/nologin celeriac \

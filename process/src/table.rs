@@ -237,7 +237,22 @@ pub static SETTINGS: &[Setting] = &[
         "1000000000",
         "Address space of the process that parses one file, bytes.",
     ),
-    plain("DOCUMENT_CHILD_TIMEOUT", Kind::Duration, Some("60s"), "60s", "Longest time for parsing one file."),
+    plain("DOCUMENT_CHILD_TIMEOUT", Kind::Duration, Some("60s"), "60s", "Longest time for parsing one file, and for recognizing one page."),
+    plain(
+        "DOCUMENT_OCR",
+        Kind::OneOf(&["auto", "tesseract", "vision", "off"]),
+        Some("auto"),
+        "auto",
+        "Who reads scanned pages: tesseract on this machine, the vision model, nobody; `auto` is tesseract where it is installed, else the model.",
+    ),
+    plain("DOCUMENT_OCR_LANGUAGES", Kind::Text, Some("eng"), "eng+deu", "Tesseract's names of the languages to expect, joined by `+`."),
+    plain(
+        "DOCUMENT_PAGES_PARALLEL",
+        Kind::Integer { min: 1, max: 64 },
+        Some("2"),
+        "2",
+        "Scanned pages of one document that are recognized at once.",
+    ),
     plain("DOCUMENT_RETRY_BASE", Kind::Duration, Some("60s"), "60s", "First wait before a document is tried again; doubles each time."),
     plain(
         "DOCUMENT_PURGE_AFTER",

@@ -20,9 +20,19 @@ pub mod child;
 #[cfg(feature = "handlers")]
 mod ending;
 #[cfg(feature = "handlers")]
+mod inspect;
+#[cfg(feature = "handlers")]
 mod material;
 #[cfg(feature = "handlers")]
+mod ocr;
+#[cfg(feature = "handlers")]
+mod ocr_words;
+#[cfg(feature = "handlers")]
 mod reader;
+#[cfg(feature = "handlers")]
+mod reading;
+#[cfg(feature = "handlers")]
+mod reading_fault;
 #[cfg(feature = "handlers")]
 mod rows;
 #[cfg(feature = "handlers")]
@@ -34,6 +44,8 @@ mod summary;
 
 #[cfg(feature = "handlers")]
 pub use {
+    inspect::{InspectedPage, Unreadable, inspect},
+    ocr::{Ocr, find_tesseract, missing_languages, tesseract_installed},
     reader::ChildProgram,
     settings::{Documents, Limits},
     summary::{Analysis, DatedFact},

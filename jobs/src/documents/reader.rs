@@ -1,24 +1,34 @@
-//! The worker's side of reading a file: starts the child, feeds it, collects its pages, and turns its end into words.
+//! The worker's side of reading a file: starts the child, feeds it, and takes its pages one at a time.
+//!
+//! The child reads a page ahead at most: while nobody asks for the next page, its words wait in the pipe, so the worker holds no pages
+//! but those its caller has in hand.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::pin::pin;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use futures::StreamExt;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::Limits;
-use super::child::message::{self, Message, ReadFault, Request};
-use super::child::{self, SUBCOMMAND};
+use super::child::SUBCOMMAND;
+use super::child::message::{self, Message, PictureForm, Request};
+use super::ocr::Ocr;
+use super::reading_fault::{self, too_slow};
 use crate::fault::Fault;
 use crate::storage::StoredFile;
 
-/// All pictures of one document. With their base64 and their place in the request, they take about four times this in the worker.
-const PICTURES_BYTES_MAX: u64 = 12_000_000;
 /// All text of one document: some thousand dense pages.
 const TEXT_BYTES_MAX: u64 = 8_000_000;
+
+/// The model looks at no more than about 2,000 pixels.
+const FOR_THE_MODEL: PictureForm = PictureForm { dots_per_inch: 200, side_max: 2_000, grey: false };
+/// Tesseract was trained on print at 300 dots per inch; this is an A4 page of them.
+const FOR_TESSERACT: PictureForm = PictureForm { dots_per_inch: 300, side_max: 3_510, grey: true };
 
 /// The program that reads files when it is started with [`SUBCOMMAND`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,86 +39,171 @@ pub enum ChildProgram {
     At(PathBuf),
 }
 
-/// What was read of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reading {
-    pub(super) pages: Vec<Page>,
+impl ChildProgram {
+    /// The program of this very process. On Linux also when a deployment has replaced its file meanwhile: the link leads to what is
+    /// running, and the child must be of the same version.
+    pub(super) fn path(&self) -> anyhow::Result<PathBuf> {
+        if let Self::At(path) = self {
+            return Ok(path.clone());
+        }
+        let running = PathBuf::from("/proc/self/exe");
+        if cfg!(target_os = "linux") && running.exists() {
+            return Ok(running);
+        }
+        std::env::current_exe().context("finding the worker's own program")
+    }
 }
 
-/// One page, in the order of the file.
+/// One page, told in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Page {
+pub(super) struct ReadPage {
+    /// From 1.
+    pub(super) number: u32,
+    pub(super) content: Content,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Its own text.
     Text(String),
-    Picture {
-        media_type: String,
-        width: u32,
-        height: u32,
-        bytes: Vec<u8>,
-    },
+    /// A scan, to be recognized.
+    Picture(Picture),
     Blank,
-    /// Not read: the document's limit of text or pictures was reached before it.
+    /// It was among the pages done already.
+    Done,
+    /// Not read: the document's limit of text was reached before it.
     LeftOut,
+    /// This page cannot be read, while others can; why, for the document's owner.
+    Failed(String),
 }
 
-impl Reading {
-    pub(super) fn page_count(&self) -> i32 {
-        i32::try_from(self.pages.len()).unwrap_or(i32::MAX)
-    }
-
-    /// Characters of native text.
-    pub(super) fn text_length(&self) -> i32 {
-        let characters = self.pages.iter().map(|page| if let Page::Text(text) = page { text.chars().count() } else { 0 }).sum::<usize>();
-        i32::try_from(characters).unwrap_or(i32::MAX)
-    }
+/// A scanned page as the child has drawn it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Picture {
+    pub(super) media_type: String,
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) bytes: Vec<u8>,
 }
 
-/// Reads the file in a child process, which dies with the returned future.
-pub(super) async fn read(file: StoredFile, limits: &Limits) -> Result<Reading, Fault> {
-    let mut child = start(&file, limits)?;
+/// The pages of a file that a child process is reading; the process dies with this.
+pub(super) struct PageStream {
+    child: Child,
+    /// Gone while the next page is waited for: a wait that was given up may have taken half a message.
+    output: Option<ChildStdout>,
+    page_count: u32,
+    told: u32,
+    limits: Limits,
+    /// What is left of the time that may be spent waiting for the child.
+    patience: Duration,
+}
+
+/// Starts reading the file, without the pages that are `done`.
+///
+/// # Errors
+/// When the file is not one that can be read, with the sentence for its owner; or when the child cannot be started or the file not be
+/// fetched, which another try may mend.
+pub(super) async fn open(file: StoredFile, limits: &Limits, done: &BTreeSet<u32>) -> Result<PageStream, Fault> {
+    let mut child = start(&file, limits, done)?;
     let input = child.stdin.take().context("the reading process has an input")?;
     let output = child.stdout.take().context("the reading process has an output")?;
-    let talk = async { tokio::join!(feed(input, file), collect(output, limits.pages_max)) };
-    let Ok((fed, told)) = tokio::time::timeout(limits.child_timeout, talk).await else {
-        return Err(too_slow(limits.child_timeout));
+    let (limits, patience) = (limits.clone(), limits.child_timeout);
+    let mut pages = PageStream { child, output: Some(output), page_count: 0, told: 0, limits, patience };
+    let heard = {
+        let mut hearing = pin!(pages.hear());
+        tokio::select! {
+            biased;
+            // First of all whether it was given the whole file: of a part it can only say that it is damaged.
+            fed = feed(input, file, patience) => {
+                fed?;
+                tokio::time::timeout(patience, hearing).await.unwrap_or_else(|_| Err(too_slow(patience)))
+            }
+            // The child takes the whole file before it says a word, unless it dies of it.
+            heard = &mut hearing => heard,
+        }
     };
-    let Ok(status) = tokio::time::timeout(limits.child_timeout, child.wait()).await else {
-        return Err(too_slow(limits.child_timeout));
-    };
-    let status = status.context("waiting for the reading process")?;
-    // First of all whether it was given the whole file: of a part it can only say that it is damaged.
-    fed?;
-    match told? {
-        Told::All(reading) => Ok(reading),
-        Told::Refused(fault) => Err(refusal(&fault)),
-        Told::Nothing => Err(death(status, limits)),
+    match heard? {
+        (Message::Opened { pages: count }, _) if count <= pages.limits.pages_max => pages.page_count = count,
+        (Message::Failed { fault }, _) => return Err(reading_fault::of_file(&fault)),
+        _ => return Err(anyhow!("the reading process did not begin with the number of pages").into()),
+    }
+    Ok(pages)
+}
+
+impl PageStream {
+    pub(super) fn page_count(&self) -> u32 {
+        self.page_count
+    }
+
+    /// The next page; `None` after the last. Not to be called again once it has failed or was given up half-way.
+    ///
+    /// The time limit counts the time spent waiting here, not what the caller does between pages.
+    ///
+    /// # Errors
+    /// When the rest of the file cannot be read, with the sentence for its owner.
+    pub(super) async fn next(&mut self) -> Result<Option<ReadPage>, Fault> {
+        let (message, body) = self.hear_in_time().await?;
+        let (number, content) = match message {
+            Message::Text { page } => (page, Content::Text(String::from_utf8(body).context("a page's text is UTF-8")?)),
+            Message::Picture { page, media_type, width, height } => {
+                (page, Content::Picture(Picture { media_type, width, height, bytes: body }))
+            }
+            Message::Scan { page } => (page, Content::Failed("The page is a picture, and reading pictures is switched off.".to_owned())),
+            Message::Blank { page } => (page, Content::Blank),
+            Message::Skipped { page } => (page, Content::Done),
+            Message::LeftOut { page } => (page, Content::LeftOut),
+            Message::PageFailed { page, fault } => (page, Content::Failed(reading_fault::of_page(&fault))),
+            Message::Failed { fault } => return Err(reading_fault::of_file(&fault)),
+            Message::Done if self.told == self.page_count => return Ok(None),
+            Message::Done | Message::Opened { .. } => return Err(anyhow!("the reading process told pages out of order").into()),
+        };
+        self.told += 1;
+        if number != self.told || number > self.page_count {
+            return Err(anyhow!("the reading process told page {number} of {} as number {}", self.page_count, self.told).into());
+        }
+        Ok(Some(ReadPage { number, content }))
+    }
+
+    async fn hear_in_time(&mut self) -> Result<(Message, Vec<u8>), Fault> {
+        let started = Instant::now();
+        let heard = tokio::time::timeout(self.patience, self.hear()).await;
+        self.patience = self.patience.saturating_sub(started.elapsed());
+        heard.unwrap_or_else(|_| Err(too_slow(self.limits.child_timeout)))
+    }
+
+    /// The next message, or how the child ended without one.
+    async fn hear(&mut self) -> Result<(Message, Vec<u8>), Fault> {
+        let mut output = self.output.take().context("the reading process was asked again after its end")?;
+        match message::read(&mut output).await {
+            Ok(Some(heard)) => {
+                self.output = Some(output);
+                return Ok(heard);
+            }
+            Ok(None) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
+            Err(error) => return Err(anyhow::Error::new(error).context("listening to the reading process").into()),
+        }
+        let status = self.child.wait().await.context("waiting for the reading process")?;
+        Err(reading_fault::death(status, &self.limits))
     }
 }
 
-/// The program of this very process. On Linux also when a deployment has replaced its file meanwhile: the link leads to what is running,
-/// and the child must be of the same version.
-fn own_program() -> anyhow::Result<PathBuf> {
-    let running = PathBuf::from("/proc/self/exe");
-    if cfg!(target_os = "linux") && running.exists() {
-        return Ok(running);
-    }
-    std::env::current_exe().context("finding the worker's own program")
-}
-
-fn start(file: &StoredFile, limits: &Limits) -> anyhow::Result<Child> {
-    let program = match &limits.child_program {
-        ChildProgram::At(path) => path.clone(),
-        ChildProgram::Itself => own_program()?,
-    };
+fn start(file: &StoredFile, limits: &Limits, done: &BTreeSet<u32>) -> anyhow::Result<Child> {
     let request = Request {
         memory_bytes: limits.child_memory_bytes,
         cpu_seconds: limits.child_timeout.as_secs().max(1),
         file_bytes: file.bytes,
         pages_max: limits.pages_max,
         pixels_max: limits.pixels_max,
-        pictures_bytes_max: PICTURES_BYTES_MAX,
         text_bytes_max: TEXT_BYTES_MAX,
+        pictures: match limits.ocr {
+            Ocr::Tesseract => Some(FOR_TESSERACT),
+            Ocr::Vision => Some(FOR_THE_MODEL),
+            Ocr::Off => None,
+        },
+        done: done.clone(),
     };
-    Command::new(program)
+    Command::new(limits.child_program.path()?)
         .args([SUBCOMMAND, &serde_json::to_string(&request)?])
         // No secrets for a process that a hostile file may have taken over.
         .env_clear()
@@ -120,104 +215,16 @@ fn start(file: &StoredFile, limits: &Limits) -> anyhow::Result<Child> {
         .context("starting the reading process")
 }
 
-/// Streams the file in, so that the worker never holds it whole.
-async fn feed(mut input: ChildStdin, mut file: StoredFile) -> anyhow::Result<()> {
+/// Streams the file in, so that the worker never holds it whole. The storage may take its time; the child may not.
+async fn feed(mut input: ChildStdin, mut file: StoredFile, patience: Duration) -> Result<(), Fault> {
     while let Some(piece) = file.contents.next().await {
         let piece = piece.context("reading the stored file")?;
-        match input.write_all(&piece).await {
+        match tokio::time::timeout(patience, input.write_all(&piece)).await {
+            Err(_) => return Err(too_slow(patience)),
             // The child has decided without reading the rest.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
-            other => other.context("handing the file to the reading process")?,
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+            Ok(other) => other.context("handing the file to the reading process")?,
         }
     }
     Ok(())
-}
-
-enum Told {
-    All(Reading),
-    Refused(ReadFault),
-    /// It fell silent before it was done.
-    Nothing,
-}
-
-async fn collect(mut output: ChildStdout, pages_max: u32) -> anyhow::Result<Told> {
-    let mut pages = Vec::new();
-    let mut expected = 0;
-    loop {
-        let next = match message::read(&mut output).await {
-            Ok(next) => next,
-            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => None,
-            Err(error) => return Err(error).context("listening to the reading process"),
-        };
-        let Some((message, body)) = next else { return Ok(Told::Nothing) };
-        match message {
-            Message::Opened { pages } => expected = pages,
-            Message::Text { .. } => pages.push(Page::Text(String::from_utf8(body).context("a page's text is UTF-8")?)),
-            Message::Picture { media_type, width, height, .. } => pages.push(Page::Picture { media_type, width, height, bytes: body }),
-            Message::Blank { .. } => pages.push(Page::Blank),
-            Message::LeftOut { .. } => pages.push(Page::LeftOut),
-            Message::Failed { fault } => return Ok(Told::Refused(fault)),
-            Message::Done => {
-                anyhow::ensure!(pages.len() == expected as usize, "the reading process told {} of {expected} pages", pages.len());
-                return Ok(Told::All(Reading { pages }));
-            }
-        }
-        anyhow::ensure!(pages.len() <= pages_max as usize, "the reading process told more pages than allowed");
-    }
-}
-
-/// The sentence for a file that the child refused. None of these gets better by trying again.
-fn refusal(fault: &ReadFault) -> Fault {
-    match fault {
-        ReadFault::Empty => Fault::never("The file is empty."),
-        ReadFault::UnknownType { looks_like: Some(guess) } => {
-            Fault::never(format!("The file is not a PDF, JPEG, PNG or TIFF; it looks like {guess}."))
-        }
-        ReadFault::UnknownType { looks_like: None } => Fault::never("The file is not a PDF, JPEG, PNG or TIFF."),
-        ReadFault::PasswordProtected => Fault::never("The PDF is protected by a password. Please upload it again without the password."),
-        ReadFault::UnsupportedEncryption => {
-            Fault::never("The PDF is encrypted in a way that cannot be read. Please upload it again without encryption.")
-        }
-        ReadFault::Damaged { file_type, detail } => {
-            Fault::never(format!("The file is damaged and cannot be read as a {file_type}.")).because(anyhow::anyhow!("{detail}"))
-        }
-        ReadFault::TooManyPages { pages, max } => Fault::never(format!("The document has {pages} pages; at most {max} can be processed.")),
-        ReadFault::TooManyPixels { width, height, max } => Fault::never(format!(
-            "The picture is {width} × {height} pixels large; at most {} million pixels can be processed.",
-            max / 1_000_000
-        )),
-        ReadFault::TooMuchMemory => too_large(),
-        ReadFault::Crashed { at } => Fault::never("The file is damaged in a way that stops it from being read.")
-            .because(anyhow::anyhow!("the parser panicked at {at}")),
-    }
-}
-
-/// The sentence for a child that ended without a word.
-fn death(status: ExitStatus, limits: &Limits) -> Fault {
-    use std::os::unix::process::ExitStatusExt;
-    // Numbers as in signal(7); the same on Linux and macOS except SIGXCPU, which is 24 on both.
-    const ABORTED: i32 = 6;
-    const KILLED: i32 = 9;
-    const SEGMENTATION_FAULT: i32 = 11;
-    const PROCESSOR_TIME_USED_UP: i32 = 24;
-    match status.signal() {
-        // An allocation beyond the limit aborts; the kernel's out-of-memory killer kills; a stack beyond it faults.
-        Some(ABORTED | KILLED | SEGMENTATION_FAULT) => too_large().because(anyhow::anyhow!("the reading process ended with {status}")),
-        Some(PROCESSOR_TIME_USED_UP) => too_slow(limits.child_timeout),
-        _ if status.code() == Some(child::REFUSED) => Fault::from(anyhow::anyhow!(
-            "the reading process could not confine itself: this platform does not let it set its limits or a seccomp filter"
-        )),
-        _ => Fault::from(anyhow::anyhow!("the reading process ended with {status} before it was done")),
-    }
-}
-
-fn too_large() -> Fault {
-    Fault::never("Reading the file needs more memory than is allowed; it may be damaged or made to do harm.")
-}
-
-fn too_slow(limit: Duration) -> Fault {
-    Fault::never(format!(
-        "Reading the file takes longer than the {} seconds allowed; it may be damaged or made to do harm.",
-        limit.as_secs()
-    ))
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use celeriac_queue::{JobContext, JobError, JobResult};
 
-use super::reader::{self, Page, Reading};
+use super::reading::{self, Page, Reading};
 use super::rows::{self, Begun, Completion, Run};
 use super::{Documents, Processed, SOFT_TIME_LIMIT, ask, material};
 use crate::checkpoint::checkpoint;
@@ -84,7 +84,7 @@ async fn open(run: &Run, documents: &Documents) -> Result<StoredFile, Fault> {
 }
 
 async fn read(file: StoredFile, documents: &Documents) -> Result<Reading, Fault> {
-    let reading = reader::read(file, &documents.limits).await?;
+    let reading = reading::read(file, &documents.limits).await?;
     if reading.pages.iter().all(|page| matches!(page, Page::Blank)) {
         return Err(Fault::never("The document is blank: there is neither text nor a picture on its pages."));
     }

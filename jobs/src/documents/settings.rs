@@ -1,11 +1,13 @@
 //! What `process_document` is given besides its arguments.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use celeriac_process::Settings;
 use celeriac_queue::Backoff;
 use sqlx::PgPool;
 
+use super::ocr::{self, Ocr};
 use super::reader::ChildProgram;
 use crate::Services;
 use crate::crypt::FieldKeys;
@@ -36,6 +38,14 @@ pub struct Limits {
     pub child_memory_bytes: u64,
     pub child_timeout: Duration,
     pub child_program: ChildProgram,
+    /// How pages without text of their own are recognized.
+    pub ocr: Ocr,
+    /// The program, when that is how.
+    pub tesseract: PathBuf,
+    /// Pages of one document recognized at once.
+    pub pages_parallel: usize,
+    /// Tesseract's languages, as it wants them: `eng` or `eng+deu`.
+    pub ocr_languages: String,
     /// Text given to the model, by the estimate that three bytes are at least a token.
     pub input_tokens_max: u32,
     /// Length of the model's answer.
@@ -52,6 +62,10 @@ impl Limits {
             child_memory_bytes: settings.integer("DOCUMENT_CHILD_MEMORY"),
             child_timeout: settings.duration("DOCUMENT_CHILD_TIMEOUT"),
             child_program: ChildProgram::Itself,
+            ocr: Ocr::from_settings(settings),
+            tesseract: ocr::find_tesseract().unwrap_or_else(|| ocr::TESSERACT.into()),
+            pages_parallel: small("DOCUMENT_PAGES_PARALLEL") as usize,
+            ocr_languages: settings.text("DOCUMENT_OCR_LANGUAGES").to_owned(),
             input_tokens_max: small("OPENAI_INPUT_TOKENS_MAX"),
             output_tokens_max: small("OPENAI_OUTPUT_TOKENS_MAX"),
         }

@@ -3,16 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use celeriac_jobs::admission::{Admission, Limits as ModelLimits};
 use celeriac_jobs::crypt::FieldKeys;
-use celeriac_jobs::documents::{Analysis, ChildProgram, Documents, Limits, ProcessDocument, Processed};
+use celeriac_jobs::documents::{
+    Analysis, ChildProgram, Documents, InspectedPage, Limits, Ocr, ProcessDocument, Processed, Unreadable, inspect,
+};
 use celeriac_jobs::gateway::Gateway;
 use celeriac_jobs::ledger::Ledger;
 use celeriac_jobs::mail::Announcing;
 use celeriac_jobs::openai::{OpenAi, OpenAiConfig};
-use celeriac_jobs::storage::Storage;
+use celeriac_jobs::storage::{Storage, StoredFile};
 use celeriac_ops::standin::openai::{Control, Fault, OpenAiStub, Options};
 use celeriac_queue::{Client, Envelope, Job, JobContext, JobError, JobId, JobResult, Outcome, RedisConfig, Tries};
+use futures::StreamExt;
 use sqlx::PgPool;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -61,6 +65,10 @@ pub(crate) fn limits() -> Limits {
         child_memory_bytes: 1_000_000_000,
         child_timeout: Duration::from_secs(60),
         child_program: ChildProgram::At(reader()),
+        ocr: Ocr::Vision,
+        tesseract: "tesseract".into(),
+        pages_parallel: 2,
+        ocr_languages: "eng".into(),
         input_tokens_max: 100_000,
         output_tokens_max: 4_000,
     }
@@ -194,6 +202,19 @@ impl Desk {
 
 pub(crate) fn sample(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples").join(name)).unwrap()
+}
+
+/// A file as the storage hands it over, in pieces.
+pub(crate) fn stored(contents: Vec<u8>) -> StoredFile {
+    let pieces: Vec<_> = contents.chunks(65_536).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    StoredFile { bytes: contents.len() as u64, contents: futures::stream::iter(pieces).boxed() }
+}
+
+/// What is read of a file: its pages so far, and how it ended.
+pub(crate) async fn inspected(contents: Vec<u8>, limits: &Limits) -> (Vec<InspectedPage>, Result<u32, Unreadable>) {
+    let mut pages = Vec::new();
+    let end = inspect(stored(contents), limits, |page| pages.push(page)).await;
+    (pages, end)
 }
 
 /// A failure as the queue would handle it, with its text.

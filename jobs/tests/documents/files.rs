@@ -73,3 +73,17 @@ fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
     !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }
+
+/// Three faxed pages, the second compressed in a way that nobody knows.
+pub(crate) fn tiff_with_a_bad_second_page(mut file: Vec<u8>) -> Vec<u8> {
+    const COMPRESSION: u16 = 259;
+    let short = |file: &[u8], at: usize| u16::from_le_bytes(file[at..at + 2].try_into().unwrap());
+    let long = |file: &[u8], at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap()) as usize;
+    assert!(file.starts_with(b"II"));
+    let first = long(&file, 4);
+    let second = long(&file, first + 2 + 12 * usize::from(short(&file, first)));
+    let entries = usize::from(short(&file, second));
+    let entry = (0..entries).map(|index| second + 2 + 12 * index).find(|at| short(&file, *at) == COMPRESSION).unwrap();
+    file[entry + 8..entry + 10].copy_from_slice(&9_999_u16.to_le_bytes());
+    file
+}

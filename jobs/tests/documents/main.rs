@@ -11,4 +11,6 @@ mod in_a_bucket;
 mod overtaken;
 mod paying;
 mod purging;
+mod reading;
+mod recognizing;
 mod refusals;

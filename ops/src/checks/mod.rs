@@ -2,6 +2,7 @@
 
 mod backup;
 mod files;
+mod ocr;
 mod openai;
 mod postgres;
 mod redis;
@@ -63,7 +64,7 @@ pub(crate) async fn all(settings: &Settings, with_openai: bool) -> Vec<Finding> 
         in_time("backup", backup::check(&stores)),
         in_time("openai", openai::check(settings, with_openai)),
     );
-    [redis, postgres, files, backup, openai].concat()
+    [redis, postgres, files, ocr::check(settings), backup, openai].concat()
 }
 
 async fn in_time(about: &'static str, check: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {

@@ -1,8 +1,11 @@
 //! The documents' part of [`crate::fuzzing`].
 
+use std::collections::BTreeSet;
+
 use futures::FutureExt;
 
-use super::message::{self, Message, Request};
+use super::crash_site::CrashSite;
+use super::message::{self, Message, PictureForm, Request};
 use super::sniff::{FileType, sniff};
 use super::tell_file;
 
@@ -13,8 +16,9 @@ const REQUEST: Request = Request {
     file_bytes: 1_000_000,
     pages_max: 20,
     pixels_max: 250_000,
-    pictures_bytes_max: 1_000_000,
     text_bytes_max: 100_000,
+    pictures: Some(PictureForm { dots_per_inch: 72, side_max: 500, grey: false }),
+    done: BTreeSet::new(),
 };
 
 /// An upload, read as the child reads it, and the child's words as the parent reads them. PDFs are only recognised: their reader is a
@@ -24,7 +28,7 @@ pub(crate) fn upload(file: &[u8]) {
         return;
     }
     let mut wire = Vec::new();
-    let told = tell_file(file.to_vec(), &REQUEST, &mut wire);
+    let told = tell_file(file.to_vec(), &REQUEST, &CrashSite::default(), &mut wire);
     let pages =
         messages(&wire).expect("the child speaks in order").into_iter().filter(|said| !matches!(said, Message::Opened { .. })).count();
     assert!(pages <= REQUEST.pages_max as usize && (told.is_err() || pages > 0));

@@ -6,6 +6,7 @@
 //!
 //! The parent trusts none of it: the child has parsed a stranger's file. Every length is bounded before a byte is taken.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
@@ -25,13 +26,26 @@ pub(crate) struct Request {
     pub(crate) file_bytes: u64,
     pub(crate) pages_max: u32,
     pub(crate) pixels_max: u64,
-    /// All pictures of one document together.
-    pub(crate) pictures_bytes_max: u64,
     /// All text of one document together.
     pub(crate) text_bytes_max: u64,
+    /// What pictures of scanned pages shall be like; `None`: nobody wants any.
+    pub(crate) pictures: Option<PictureForm>,
+    /// Pages (from 1) that an earlier run has done: they are counted and not read.
+    #[serde(default)]
+    pub(crate) done: BTreeSet<u32>,
 }
 
-/// A message's header; `Text` and `Picture` have a body.
+/// What the picture of a scanned page shall be like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PictureForm {
+    /// Pages of a PDF are drawn at this resolution, unless that is larger than the side allowed.
+    pub(crate) dots_per_inch: u32,
+    /// Longest side, pixels.
+    pub(crate) side_max: u32,
+    pub(crate) grey: bool,
+}
+
+/// A message's header; `Text` and `Picture` have a body. Pages are told in their order, each once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(crate) enum Message {
@@ -39,15 +53,21 @@ pub(crate) enum Message {
     Opened { pages: u32 },
     /// A page with text of its own.
     Text { page: u32 },
-    /// A page to be read by the vision model.
+    /// A page that is a scan, to be recognized.
     Picture { page: u32, media_type: String, width: u32, height: u32 },
+    /// A page that is a scan, when nobody wants pictures.
+    Scan { page: u32 },
     /// A page with nothing on it.
     Blank { page: u32 },
-    /// A page left out because the limit of all text or all pictures was reached.
+    /// A page that an earlier run has done.
+    Skipped { page: u32 },
+    /// A page left out because the limit of all text was reached.
     LeftOut { page: u32 },
+    /// A page that cannot be read, while others can.
+    PageFailed { page: u32, fault: ReadFault },
     /// Every page was told.
     Done,
-    /// The file cannot be read.
+    /// The file cannot be read, or not further.
     Failed { fault: ReadFault },
 }
 

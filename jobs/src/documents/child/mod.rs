@@ -3,16 +3,18 @@
 //! ```text
 //!  worker ──argument: Request (JSON)──▶ child: confine itself ──▶ read standard input ──▶ parse
 //!         ──standard input: the file──▶                                                    │
-//!         ◀──standard output: a Message for each page, then Done or Failed─────────────────┘
+//!         ◀──standard output: a Message for each page, as it is read; then Done or Failed──────┘
 //! ```
 //!
 //! A file that takes a parser down takes down this process and fails its own job, nothing else. The child has no environment (so no
 //! secrets), no network, no files, and limits on memory and time that it sets itself before it reads a byte.
 
 mod confine;
+mod crash_site;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 pub(super) mod message;
+pub(super) mod ocr;
 mod pdf;
 mod picture;
 mod sniff;
@@ -22,53 +24,67 @@ mod tiff_pages;
 
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
 
+use crash_site::CrashSite;
 use message::{Message, ReadFault, Request};
+use ocr::OcrRequest;
 use sniff::FileType;
 use teller::Teller;
 
-/// The hidden subcommand.
+/// The hidden subcommand that reads a file.
 pub const SUBCOMMAND: &str = "pdf-child";
+/// And the one that recognizes a page.
+pub const OCR_SUBCOMMAND: &str = "ocr-child";
 
 /// Exit code when the request or the limits were refused: a mistake of ours, not of the file.
 pub(super) const REFUSED: i32 = 3;
 /// Exit code when nobody listens any more.
 const PARENT_GONE: i32 = 4;
 
-/// Reads one document and exits, when this process was started for that; returns at once otherwise.
+/// Reads one document, or becomes tesseract, and exits, when this process was started for that; returns at once otherwise.
 ///
 /// Every program that registers `process_document` calls it first thing in `main`, before a runtime or a log is set up: the child
 /// wants neither.
 pub fn run_child_if_asked() {
     let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() != Some(SUBCOMMAND) {
-        return;
-    }
-    let mut out = std::io::stdout().lock();
-    let code = match arguments.next().and_then(|request| serde_json::from_str::<Request>(&request).ok()) {
-        Some(request) if confine::confine(&request).is_ok() => answer(&request, &mut out),
-        _ => REFUSED,
+    let code = match (arguments.next().as_deref(), arguments.next()) {
+        (Some(SUBCOMMAND), request) => read_document(&request.unwrap_or_default()),
+        (Some(OCR_SUBCOMMAND), request) => recognize(&request.unwrap_or_default()),
+        _ => return,
     };
     std::process::exit(code);
 }
 
+fn read_document(request: &str) -> i32 {
+    match serde_json::from_str::<Request>(request) {
+        Ok(request) if confine::for_parsing(request.memory_bytes, request.cpu_seconds).is_ok() => {
+            answer(&request, &mut std::io::stdout().lock())
+        }
+        _ => REFUSED,
+    }
+}
+
+fn recognize(request: &str) -> i32 {
+    if let Ok(request) = serde_json::from_str::<OcrRequest>(request)
+        && confine::for_tesseract(request.memory_bytes, request.cpu_seconds).is_ok()
+    {
+        ocr::become_tesseract(&request);
+    }
+    REFUSED
+}
+
 /// Reads the file and tells its pages. A file that cannot be read is an answer, too.
 fn answer(request: &Request, out: &mut dyn Write) -> i32 {
-    let crash_site = remember_crash_site();
-    let told = catch_unwind(AssertUnwindSafe(|| tell(request, out)));
-    let last = match told {
-        Ok(Ok(())) => Message::Done,
-        Ok(Err(fault)) => Message::Failed { fault },
-        Err(_) => {
-            let at = crash_site.lock().map_or_else(|_| String::new(), |site| site.clone());
-            Message::Failed { fault: ReadFault::Crashed { at } }
-        }
+    let crash_site = CrashSite::watch();
+    let told = catch_unwind(AssertUnwindSafe(|| tell(request, &crash_site, out)));
+    let last = match told.unwrap_or_else(|_| Err(crash_site.fault())) {
+        Ok(()) => Message::Done,
+        Err(fault) => Message::Failed { fault },
     };
     if message::write(&mut &mut *out, &last, b"").is_ok() { 0 } else { PARENT_GONE }
 }
 
-fn tell(request: &Request, out: &mut dyn Write) -> Result<(), ReadFault> {
+fn tell(request: &Request, crash_site: &CrashSite, out: &mut dyn Write) -> Result<(), ReadFault> {
     let mut file = Vec::with_capacity(usize::try_from(request.file_bytes).unwrap_or(0));
     std::io::stdin()
         .lock()
@@ -78,26 +94,14 @@ fn tell(request: &Request, out: &mut dyn Write) -> Result<(), ReadFault> {
     if file.is_empty() {
         return Err(ReadFault::Empty);
     }
-    tell_file(file, request, out)
+    tell_file(file, request, crash_site, out)
 }
 
-fn tell_file(file: Vec<u8>, request: &Request, out: &mut dyn Write) -> Result<(), ReadFault> {
-    let mut teller = Teller::new(out, request);
+fn tell_file(file: Vec<u8>, request: &Request, crash_site: &CrashSite, out: &mut dyn Write) -> Result<(), ReadFault> {
+    let mut teller = Teller::new(out, request, crash_site);
     match sniff::sniff(&file) {
-        Ok(FileType::Pdf) => pdf::tell_pages(file, &mut teller),
+        Ok(FileType::Pdf) => pdf::tell_pages(file, request, &mut teller),
         Ok(file_type) => picture::tell_pages(file, file_type, request, &mut teller),
         Err(looks_like) => Err(ReadFault::UnknownType { looks_like: looks_like.map(str::to_owned) }),
     }
-}
-
-/// A parser's panic is told by its place in the source only: its message may quote the file.
-fn remember_crash_site() -> Arc<Mutex<String>> {
-    let site = Arc::new(Mutex::new(String::new()));
-    let remembered = site.clone();
-    std::panic::set_hook(Box::new(move |panic| {
-        if let (Ok(mut site), Some(location)) = (remembered.lock(), panic.location()) {
-            *site = format!("{}:{}", location.file(), location.line());
-        }
-    }));
-    site
 }

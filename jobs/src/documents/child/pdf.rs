@@ -9,37 +9,34 @@ use hayro::vello_cpu::peniko::ImageAlphaType;
 use hayro::{PixmapSettings, RenderCache, RenderSettings, render};
 use image::{DynamicImage, RgbaImage};
 
-use super::message::ReadFault;
-use super::picture::{self, side_max};
-use super::teller::Teller;
+use super::message::{PictureForm, ReadFault, Request};
+use super::picture;
+use super::teller::{Content, Teller};
 use super::text::PageText;
 
 /// A page with fewer words than this and a picture on it is taken for a scan: page numbers and stamps do not make it text.
 const SCAN_WORDS_BELOW: usize = 8;
 
-/// Pictures of scans are made at this resolution, unless that is larger than the side allowed. A page is measured in 72nds of an inch.
-const SCAN_DOTS_PER_INCH: f32 = 200.0;
+/// A page is measured in 72nds of an inch.
+const POINTS_PER_INCH: f32 = 72.0;
 
-pub(super) fn tell_pages(file: Vec<u8>, teller: &mut Teller<'_>) -> Result<(), ReadFault> {
+pub(super) fn tell_pages(file: Vec<u8>, request: &Request, teller: &mut Teller<'_>) -> Result<(), ReadFault> {
     let pdf = Pdf::new(file).map_err(|error| match error {
         LoadPdfError::Decryption(DecryptionError::PasswordProtected) => ReadFault::PasswordProtected,
         LoadPdfError::Decryption(DecryptionError::UnsupportedAlgorithm) => ReadFault::UnsupportedEncryption,
-        other => ReadFault::Damaged { file_type: "PDF".to_owned(), detail: format!("{other:?}") },
+        other => damaged(&format!("{other:?}")),
     })?;
     let pages = pdf.pages();
     teller.open(pages.len())?;
-    // Text first, for all pages: it is quick, and tells how many pictures there will be and so how large each may become.
     let settings = InterpreterSettings::default();
     let cache = InterpreterCache::new();
-    let seen: Vec<Seen> = pages.iter().map(|page| look(page, &pdf, &cache, &settings)).collect();
-    let side = side_max(seen.iter().filter(|seen| matches!(seen, Seen::Scan)).count());
-    let render_cache = RenderCache::new();
-    for (page, seen) in pages.iter().zip(seen) {
-        match seen {
-            Seen::Text(text) => teller.text(&text),
-            Seen::Blank => teller.blank(),
-            Seen::Scan => teller.picture(|| paint(page, &render_cache, &settings, side))?,
-        }
+    for page in pages.iter() {
+        teller.page(|| match (look(page, &pdf, &cache, &settings), request.pictures) {
+            (Seen::Text(text), _) => Ok(Content::Text(text)),
+            (Seen::Blank, _) => Ok(Content::Blank),
+            (Seen::Scan, None) => Ok(Content::Scan),
+            (Seen::Scan, Some(form)) => paint(page, &settings, form).map(Content::Picture),
+        })?;
     }
     Ok(())
 }
@@ -67,22 +64,23 @@ fn look<'a>(page: &Page<'a>, pdf: &'a Pdf, cache: &InterpreterCache<'a>, setting
     }
 }
 
-fn paint<'a>(
-    page: &'a Page<'a>,
-    cache: &RenderCache<'a>,
-    settings: &InterpreterSettings,
-    side: u32,
-) -> Result<picture::Picture, ReadFault> {
+fn paint(page: &Page<'_>, settings: &InterpreterSettings, form: PictureForm) -> Result<picture::Picture, ReadFault> {
     let (width, height) = page.render_dimensions();
     // A page box may claim millions of points, or none.
     let longest = width.max(height).max(1.0);
-    let scale = (SCAN_DOTS_PER_INCH / 72.0).min(side as f32 / longest);
+    let scale = (form.dots_per_inch as f32 / POINTS_PER_INCH).min(form.side_max as f32 / longest);
     let settings_of_picture =
         PixmapSettings { x_scale: scale.max(1.5 / width.max(0.001)), y_scale: scale.max(1.5 / height.max(0.001)), bg_color: WHITE };
-    let pixmap = render(page, cache, settings, &RenderSettings::default(), &settings_of_picture);
+    // A cache of its own: what one scan has in common with the next is not worth keeping for a hundred pages.
+    let pixmap = render(page, &RenderCache::new(), settings, &RenderSettings::default(), &settings_of_picture);
     let (width, height) = (u32::from(pixmap.width()), u32::from(pixmap.height()));
     // The background is opaque, so premultiplied and plain colours are the same.
     let rgba = RgbaImage::from_raw(width, height, pixmap.take_rgba8(ImageAlphaType::AlphaPremultiplied));
-    let rgba = rgba.ok_or_else(|| ReadFault::Damaged { file_type: "PDF".to_owned(), detail: "a page has no area".to_owned() })?;
-    picture::encode(DynamicImage::ImageRgb8(DynamicImage::ImageRgba8(rgba).into_rgb8()), side)
+    let opaque = DynamicImage::ImageRgba8(rgba.ok_or_else(|| damaged("a page has no area"))?);
+    let image = if form.grey { DynamicImage::ImageLuma8(opaque.into_luma8()) } else { DynamicImage::ImageRgb8(opaque.into_rgb8()) };
+    picture::encode(image, form)
+}
+
+fn damaged(detail: &str) -> ReadFault {
+    ReadFault::Damaged { file_type: "PDF".to_owned(), detail: detail.to_owned() }
 }

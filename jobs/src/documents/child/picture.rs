@@ -1,4 +1,4 @@
-//! JPEG, PNG and TIFF: decoded within limits, turned upright, made small enough for the vision model, written anew.
+//! JPEG, PNG and TIFF: decoded within limits, turned upright, made of the form asked for, written anew.
 //!
 //! Written anew even when small: what leaves the machine is then pixels only, without a camera's place and time, and it has been decoded once.
 
@@ -8,18 +8,12 @@ use image::codecs::jpeg::{JpegDecoder, JpegEncoder};
 use image::codecs::png::PngDecoder;
 use image::codecs::tiff::TiffDecoder;
 use image::error::ImageError;
-use image::{DynamicImage, ImageDecoder, Limits, Rgb, RgbImage};
+use image::{DynamicImage, GrayImage, ImageDecoder, Limits, Luma, Rgb, RgbImage};
 
-use super::message::{ReadFault, Request};
+use super::message::{PictureForm, ReadFault, Request};
 use super::sniff::FileType;
-use super::teller::Teller;
+use super::teller::{Content, Teller};
 use super::tiff_pages::TiffPages;
-
-/// Longest side of a picture when there are few; the model looks at no more than about 2,000 pixels.
-const SIDE_FEW: u32 = 2_000;
-/// And when there are many, so that all of them fit into one request; print of ordinary size stays legible.
-const SIDE_MANY: u32 = 1_200;
-const FEW: usize = 10;
 
 /// 0 to 100; print has no visible artefacts here, at a third of the size of 95.
 const JPEG_QUALITY: u8 = 80;
@@ -31,27 +25,23 @@ pub(super) struct Picture {
     pub(super) bytes: Vec<u8>,
 }
 
-/// The longest side each of that many pictures may have.
-pub(super) fn side_max(pictures: usize) -> u32 {
-    if pictures <= FEW { SIDE_FEW } else { SIDE_MANY }
-}
-
 /// A JPEG or PNG is one page, a TIFF one or more.
 pub(super) fn tell_pages(mut file: Vec<u8>, file_type: FileType, request: &Request, teller: &mut Teller<'_>) -> Result<(), ReadFault> {
-    if file_type == FileType::Tiff {
-        let pages = TiffPages::find(&file).ok_or_else(|| damaged(file_type, "its page directory is broken"))?;
-        teller.open(pages.len())?;
-        for index in 0..pages.len() {
-            pages.turn_to(index, &mut file);
-            teller.picture(|| picture_of(&file, file_type, request, side_max(pages.len())))?;
-        }
-        return Ok(());
+    if file_type != FileType::Tiff {
+        teller.open(1)?;
+        return teller.page(|| content(&file, file_type, request));
     }
-    teller.open(1)?;
-    teller.picture(|| picture_of(&file, file_type, request, side_max(1)))
+    let pages = TiffPages::find(&file).ok_or_else(|| damaged(file_type, "its page directory is broken"))?;
+    teller.open(pages.len())?;
+    for index in 0..pages.len() {
+        pages.turn_to(index, &mut file);
+        teller.page(|| content(&file, file_type, request))?;
+    }
+    Ok(())
 }
 
-fn picture_of(file: &[u8], file_type: FileType, request: &Request, side: u32) -> Result<Picture, ReadFault> {
+fn content(file: &[u8], file_type: FileType, request: &Request) -> Result<Content, ReadFault> {
+    let Some(form) = request.pictures else { return Ok(Content::Scan) };
     let input = Cursor::new(file);
     let image = match file_type {
         FileType::Jpeg => decode(JpegDecoder::new(input), request),
@@ -59,7 +49,7 @@ fn picture_of(file: &[u8], file_type: FileType, request: &Request, side: u32) ->
         FileType::Tiff => decode(TiffDecoder::new(input), request),
         FileType::Pdf => unreachable!("a PDF is read by hayro"),
     };
-    encode(image.map_err(|error| fault_of(error, file_type))?, side)
+    encode(image.map_err(|error| fault_of(error, file_type))?, form).map(Content::Picture)
 }
 
 enum DecodeFault {
@@ -101,15 +91,15 @@ fn damaged(file_type: FileType, detail: &str) -> ReadFault {
     ReadFault::Damaged { file_type: file_type.name().to_owned(), detail: detail.chars().take(200).collect() }
 }
 
-/// As a JPEG no larger than `side`, on white where it was transparent.
-pub(super) fn encode(image: DynamicImage, side: u32) -> Result<Picture, ReadFault> {
-    let image = if image.width().max(image.height()) > side { image.thumbnail(side, side) } else { image };
-    let rgb = on_white(image);
-    let (width, height) = rgb.dimensions();
+/// As a JPEG of that form, on white where it was transparent.
+pub(super) fn encode(image: DynamicImage, form: PictureForm) -> Result<Picture, ReadFault> {
+    let PictureForm { side_max, grey, .. } = form;
+    let image = if image.width().max(image.height()) > side_max { image.thumbnail(side_max, side_max) } else { image };
+    let (width, height) = (image.width(), image.height());
     let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY)
-        .encode_image(&rgb)
-        .map_err(|error| ReadFault::Crashed { at: format!("writing a picture: {error}") })?;
+    let mut encoder = JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY);
+    let written = if grey { encoder.encode_image(&grey_on_white(image)) } else { encoder.encode_image(&on_white(image)) };
+    written.map_err(|error| ReadFault::Crashed { at: format!("writing a picture: {error}") })?;
     Ok(Picture { media_type: "image/jpeg", width, height, bytes })
 }
 
@@ -120,9 +110,25 @@ fn on_white(image: DynamicImage) -> RgbImage {
     let rgba = image.into_rgba8();
     RgbImage::from_fn(rgba.width(), rgba.height(), |x, y| {
         let [r, g, b, alpha] = rgba.get_pixel(x, y).0;
-        let blend = |colour: u8| ((u16::from(colour) * u16::from(alpha) + 255 * (255 - u16::from(alpha))) / 255) as u8;
-        Rgb([blend(r), blend(g), blend(b)])
+        Rgb([blend(r, alpha), blend(g, alpha), blend(b, alpha)])
     })
+}
+
+fn grey_on_white(image: DynamicImage) -> GrayImage {
+    if !image.color().has_alpha() {
+        return image.into_luma8();
+    }
+    let grey = image.into_luma_alpha8();
+    GrayImage::from_fn(grey.width(), grey.height(), |x, y| {
+        let [light, alpha] = grey.get_pixel(x, y).0;
+        Luma([blend(light, alpha)])
+    })
+}
+
+/// A channel that lies on white with that opacity.
+fn blend(channel: u8, alpha: u8) -> u8 {
+    let (channel, alpha) = (u16::from(channel), u16::from(alpha));
+    ((channel * alpha + 255 * (255 - alpha)) / 255) as u8
 }
 
 #[cfg(test)]
@@ -131,10 +137,13 @@ mod tests {
 
     #[test]
     fn a_large_picture_is_made_smaller_and_a_transparent_one_white() {
-        let large = DynamicImage::ImageRgba8(image::RgbaImage::new(3_000, 1_000));
-        let picture = encode(large, 1_200).unwrap();
-        assert_eq!((picture.width, picture.height), (1_200, 400));
-        let back = image::load_from_memory(&picture.bytes).unwrap().to_rgb8();
-        assert!(back.get_pixel(600, 200).0.iter().all(|channel| *channel > 250), "transparent did not become white");
+        for grey in [false, true] {
+            let large = DynamicImage::ImageRgba8(image::RgbaImage::new(3_000, 1_000));
+            let picture = encode(large, PictureForm { dots_per_inch: 300, side_max: 1_200, grey }).unwrap();
+            assert_eq!((picture.width, picture.height), (1_200, 400));
+            let back = image::load_from_memory(&picture.bytes).unwrap();
+            assert_eq!(back.color().has_color(), !grey);
+            assert!(back.to_rgb8().get_pixel(600, 200).0.iter().all(|channel| *channel > 250), "transparent did not become white");
+        }
     }
 }
