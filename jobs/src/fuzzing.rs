@@ -32,6 +32,11 @@ pub fn upload(bytes: &[u8]) {
     child::fuzzing::upload(bytes);
 }
 
+/// An uploaded PDF.
+pub fn pdf(bytes: &[u8]) {
+    child::fuzzing::pdf(bytes);
+}
+
 /// What the reading process says to the worker.
 pub fn child_words(bytes: &[u8]) {
     let _ = child::fuzzing::messages(bytes);
@@ -76,6 +81,7 @@ mod tests {
         super::replay::seeds("openai", super::openai);
         super::replay::seeds("paypal", super::paypal);
         super::replay::seeds("upload", super::upload);
+        super::replay::seeds("pdf", super::pdf);
         super::replay::seeds("child_words", super::child_words);
         super::replay::seeds("backup", super::backup);
         super::replay::seeds("column", super::column);

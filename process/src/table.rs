@@ -233,9 +233,9 @@ pub static SETTINGS: &[Setting] = &[
     plain(
         "DOCUMENT_CHILD_MEMORY",
         Kind::Integer { min: 64_000_000, max: 64_000_000_000 },
-        Some("1000000000"),
-        "1000000000",
-        "Address space of the process that parses one file, bytes.",
+        Some("256000000"),
+        "256000000",
+        "Address space of a process that parses one file or recognizes one page, bytes: (the container's memory - 128 MB) / jobs at once.",
     ),
     plain("DOCUMENT_CHILD_TIMEOUT", Kind::Duration, Some("60s"), "60s", "Longest time for parsing one file, and for recognizing one page."),
     plain(

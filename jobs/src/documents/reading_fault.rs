@@ -23,6 +23,10 @@ pub(super) fn of_file(fault: &ReadFault) -> Fault {
         ReadFault::Damaged { file_type, detail } => {
             Fault::never(format!("The file is damaged and cannot be read as a {file_type}.")).because(anyhow::anyhow!("{detail}"))
         }
+        ReadFault::UnknownForm { file_type, detail } => {
+            Fault::never(format!("The file is a {file_type} of a kind that cannot be read. Please upload it as a PDF or in another form."))
+                .because(anyhow::anyhow!("{detail}"))
+        }
         ReadFault::TooManyPages { pages, max } => Fault::never(format!("The document has {pages} pages; at most {max} can be processed.")),
         ReadFault::TooManyPixels { width, height, max } => Fault::never(too_many_pixels(*width, *height, *max)),
         ReadFault::TooMuchMemory => too_large(),
@@ -36,6 +40,7 @@ pub(super) fn of_page(fault: &ReadFault) -> String {
     match fault {
         ReadFault::TooManyPixels { width, height, max } => too_many_pixels(*width, *height, *max),
         ReadFault::TooMuchMemory => "Reading the page needs more memory than is allowed.".to_owned(),
+        ReadFault::UnknownForm { .. } => "The page is a picture of a kind that cannot be read.".to_owned(),
         ReadFault::Crashed { .. } => "The page is damaged in a way that stops it from being read.".to_owned(),
         _ => "The page is damaged and cannot be read.".to_owned(),
     }

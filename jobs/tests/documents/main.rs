@@ -4,6 +4,7 @@ mod announced;
 mod bucket;
 mod completion;
 mod confinement;
+mod corpus;
 mod desk;
 mod endings;
 mod files;

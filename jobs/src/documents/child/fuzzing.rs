@@ -1,6 +1,7 @@
 //! The documents' part of [`crate::fuzzing`].
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures::FutureExt;
 
@@ -21,17 +22,34 @@ const REQUEST: Request = Request {
     done: BTreeSet::new(),
 };
 
-/// An upload, read as the child reads it, and the child's words as the parent reads them. PDFs are only recognised: their reader is a
-/// library's whole interpreter, and a panic in it is an answer of the child.
+/// An upload that is a picture, read as the child reads it, and the child's words as the parent reads them.
 pub(crate) fn upload(file: &[u8]) {
-    if file.is_empty() || sniff(file) == Ok(FileType::Pdf) {
+    if sniff(file) != Ok(FileType::Pdf) {
+        read(file, &CrashSite::default());
+    }
+}
+
+/// An upload that is a PDF. A panic in its reader, which is a library's whole interpreter, is an answer of the child; so panics are silent
+/// from here on, except those of the assertions below, which nobody catches.
+pub(crate) fn pdf(file: &[u8]) {
+    if sniff(file) == Ok(FileType::Pdf) {
+        read(file, &CrashSite::watch());
+    }
+}
+
+fn read(file: &[u8], crash_site: &CrashSite) {
+    if file.is_empty() {
         return;
     }
     let mut wire = Vec::new();
-    let told = tell_file(file.to_vec(), &REQUEST, &CrashSite::default(), &mut wire);
-    let pages =
-        messages(&wire).expect("the child speaks in order").into_iter().filter(|said| !matches!(said, Message::Opened { .. })).count();
-    assert!(pages <= REQUEST.pages_max as usize && (told.is_err() || pages > 0));
+    let read = || tell_file(file.to_vec(), &REQUEST, crash_site, &mut wire);
+    let told = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(crash_site.fault()));
+    let said = messages(&wire).expect("the child speaks in order");
+    let Some((Message::Opened { pages: count }, pages)) = said.split_first() else {
+        assert!(told.is_err() && said.is_empty(), "a file is told without its number of pages");
+        return;
+    };
+    assert!((1..=REQUEST.pages_max).contains(count) && pages.len() <= *count as usize && (told.is_err() || pages.len() == *count as usize));
 }
 
 /// Whatever a child taken over by a file might say.

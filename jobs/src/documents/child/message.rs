@@ -86,6 +86,11 @@ pub(crate) enum ReadFault {
         file_type: String,
         detail: String,
     },
+    /// Sound, but of a form that no decoder here knows.
+    UnknownForm {
+        file_type: String,
+        detail: String,
+    },
     TooManyPages {
         pages: u32,
         max: u32,

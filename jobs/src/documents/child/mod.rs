@@ -17,6 +17,7 @@ pub(super) mod message;
 pub(super) mod ocr;
 mod pdf;
 mod picture;
+mod right_to_left;
 mod sniff;
 mod teller;
 mod text;

@@ -27,6 +27,9 @@ pub(super) fn tell_pages(file: Vec<u8>, request: &Request, teller: &mut Teller<'
         other => damaged(&format!("{other:?}")),
     })?;
     let pages = pdf.pages();
+    if pages.is_empty() {
+        return Err(damaged("it has no pages"));
+    }
     teller.open(pages.len())?;
     let settings = InterpreterSettings::default();
     let cache = InterpreterCache::new();

@@ -82,13 +82,20 @@ fn fault_of(fault: DecodeFault, file_type: FileType) -> ReadFault {
     match fault {
         DecodeFault::Known(fault) => fault,
         DecodeFault::Image(ImageError::Limits(_)) => ReadFault::TooMuchMemory,
+        DecodeFault::Image(error @ ImageError::Unsupported(_)) => {
+            ReadFault::UnknownForm { file_type: file_type.name().to_owned(), detail: shortened(&error.to_string()) }
+        }
         DecodeFault::Image(error) => damaged(file_type, &error.to_string()),
     }
 }
 
 fn damaged(file_type: FileType, detail: &str) -> ReadFault {
-    // A decoder's message may be long; it never needs to be.
-    ReadFault::Damaged { file_type: file_type.name().to_owned(), detail: detail.chars().take(200).collect() }
+    ReadFault::Damaged { file_type: file_type.name().to_owned(), detail: shortened(detail) }
+}
+
+/// A decoder's message may be long; it never needs to be.
+fn shortened(detail: &str) -> String {
+    detail.chars().take(200).collect()
 }
 
 /// As a JPEG of that form, on white where it was transparent.

@@ -5,6 +5,8 @@ use hayro::hayro_interpret::hayro_cmap::BfString;
 use hayro::hayro_interpret::{BlendMode, ClipPath, Device, DrawMode, DrawProps, Image, ImageDrawProps, SoftMask};
 use hayro::kurbo::{Affine, BezPath, Point, Vec2};
 
+use super::right_to_left::as_read;
+
 /// Shares of the font size. A gap wider than this parts two words; the narrowest space in common fonts is about 0.2, the widest kerning 0.1.
 const WORD_GAP: f64 = 0.16;
 /// A baseline that moved by more than this is another line; superscripts move by less.
@@ -41,7 +43,7 @@ impl PageText {
 
     /// The text, without spaces at line ends.
     pub(super) fn finish(self) -> String {
-        let lines: Vec<&str> = self.text.lines().map(str::trim_end).collect();
+        let lines: Vec<_> = self.text.lines().map(|line| as_read(line.trim_end())).collect();
         lines.join("\n").trim().to_owned()
     }
 
