@@ -1,4 +1,4 @@
-"""Makes the files of `corpus/`: healthy ones of every kind that is read, and ones that are damaged or made to do harm.
+"""Makes `handbook.pdf`, a long document, and the files of `corpus/`: healthy ones of every kind that is read, and ones that are damaged or made to do harm.
 
     python3 -m venv .dev/samples
     .dev/samples/bin/pip install reportlab==5.1.0 pillow==13.0.0 pypdf==7.1.0 cryptography==50.0.2
@@ -13,17 +13,22 @@ import struct
 import zlib
 from io import BytesIO
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import reportlab
 from PIL import Image, ImageDraw, ImageFont
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import NameObject
 from reportlab import rl_config
+from reportlab.lib.enums import TA_JUSTIFY
+from reportlab.lib.pagesizes import letter as letter_size
+from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import PageBreak, Paragraph, Preformatted, SimpleDocTemplate
 
 OUT = Path(__file__).parent / "corpus"
 FONTS = Path(reportlab.__file__).parent / "fonts"
@@ -294,6 +299,35 @@ def plain_tiff(width, height, next_directory=0):
     return tiff(entries, next_directory, b"\x80" * 400)
 
 
+# --- A long document --------------------------------------------------------------------------------------
+
+
+def handbook():
+    """The project's own documentation as an office's software would set it: justified, with headings, code and lists."""
+    style = {
+        "#": ParagraphStyle("heading", fontName="Regular", fontSize=15, leading=22, spaceBefore=12),
+        "-": ParagraphStyle("item", fontName="Times-Roman", fontSize=10, leading=13, leftIndent=14, bulletFontName="Times-Roman"),
+        "`": ParagraphStyle("code", fontName="Courier", fontSize=8, leading=10),
+        "": ParagraphStyle("text", fontName="Times-Roman", fontSize=10, leading=13, alignment=TA_JUSTIFY, spaceBefore=5),
+    }
+    flow, in_code = [], False
+    for source in sorted((OUT.parent.parent / "docs").glob("*.md")):
+        for line in source.read_text().splitlines():
+            # The fonts every reader has know Latin letters only.
+            line = line.encode("latin-1", "ignore").decode("latin-1")
+            if line.startswith("```"):
+                in_code = not in_code
+            elif in_code:
+                flow.append(Preformatted(line, style["`"]))
+            elif line.strip():
+                kind = line[0] if line[0] in "#-" else ""
+                flow.append(Paragraph(escape(line.lstrip("#- ")), style[kind], bulletText="\u2022" if kind == "-" else None))
+        flow.append(PageBreak())
+    buffer = BytesIO()
+    SimpleDocTemplate(buffer, pagesize=letter_size, title="Handbook").build(flow)
+    return buffer.getvalue()
+
+
 def main():
     pdfmetrics.registerFont(TTFont("Regular", FONTS / "Vera.ttf"))
     pdfmetrics.registerFont(TTFont("Hebrew", HEBREW_FONT))
@@ -407,6 +441,7 @@ def main():
         "text_bomb.png": png(10, 10, 8, 0, b"\0" * 110, before=chunk(b"zTXt", b"Comment\0\0" + zeros(100_000_000))),
         "loop.tiff": plain_tiff(20, 20, next_directory=8),
     }
+    (OUT.parent / "handbook.pdf").write_bytes(handbook())
     OUT.mkdir(exist_ok=True)
     for name, content in files.items():
         (OUT / name).write_bytes(content)

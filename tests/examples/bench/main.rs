@@ -1,4 +1,5 @@
-//! `make bench`: throughput, latency, memory and idle cost of the engine, each beside what the machine can do at most.
+//! `make bench`: throughput, latency, memory and idle cost of the engine, and the reading of documents, each beside what the machine can do
+//! at most.
 //!
 //! Machines are shared and noisy: read the ratios. Every figure is the median of interleaved rounds in one run.
 
@@ -6,10 +7,12 @@ mod idle;
 mod jobs;
 mod latency;
 mod limit;
+mod reading;
 mod redis_server;
 mod throughput;
 
 use anyhow::Result;
+use celeriac_jobs::documents::{Ocr, tesseract_installed};
 use celeriac_queue::{EnqueueOptions, LeaseConfig, Unique};
 use throughput::{Options, PLAIN};
 
@@ -47,6 +50,9 @@ async fn main() -> Result<()> {
     }
     if wants("recovery") {
         recovery_table().await?;
+    }
+    if wants("reading") {
+        reading_table().await?;
     }
     Ok(())
 }
@@ -133,5 +139,38 @@ async fn recovery_table() -> Result<()> {
         seconds.push(took.as_secs_f64());
     }
     println!("SIGKILL of a worker with 100 jobs: the last runs again after {:.1} s, the lease being 10 s", median(seconds));
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+async fn reading_table() -> Result<()> {
+    match reading::compare(ROUNDS).await? {
+        None => println!("text of PDFs: pdftotext is not here to compare with (Debian: apt-get install poppler-utils)"),
+        Some(files) => {
+            let (mut ours, mut theirs, mut pages) = (0.0, 0.0, 0.0);
+            let mut agreements: Vec<f64> = files.iter().map(|file| file.agreement).collect();
+            agreements.sort_by(f64::total_cmp);
+            for file in files {
+                let (we, they) = (median(file.ours), median(file.theirs));
+                let rate = f64::from(file.pages) / we;
+                println!("text of {:<43} {rate:>9.0} pages/s  {:.2} × pdftotext   F1 {:.4}", file.name, they / we, file.agreement);
+                (ours, theirs, pages) = (ours + we, theirs + they, pages + f64::from(file.pages));
+            }
+            println!("text of all, each in a process of its own           {:>9.0} pages/s  {:.2} × pdftotext", pages / ours, theirs / ours);
+            println!(
+                "words in common with pdftotext (F1)                 median {:.4}, worst {:.4}",
+                median(agreements.clone()),
+                agreements[0]
+            );
+        }
+    }
+    for (name, ocr) in [("drawn for the model", Ocr::Vision), ("recognized by tesseract", Ocr::Tesseract)] {
+        if ocr == Ocr::Tesseract && !tesseract_installed() {
+            println!("scans by tesseract: it is not installed here");
+            continue;
+        }
+        let (rate, peak) = reading::two_scans(ocr).await?;
+        println!("two scans of 100 pages at once, {name:<24} {rate:>5.1} pages/s  peak {peak:.0} MB RSS of the reader and its processes");
+    }
     Ok(())
 }

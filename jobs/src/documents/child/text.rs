@@ -41,10 +41,19 @@ impl PageText {
         self.text.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).count()
     }
 
-    /// The text, without spaces at line ends.
+    /// The text, without spaces at line ends, and with words whole that were parted there.
     pub(super) fn finish(self) -> String {
-        let lines: Vec<_> = self.text.lines().map(|line| as_read(line.trim_end())).collect();
-        lines.join("\n").trim().to_owned()
+        let mut text = String::with_capacity(self.text.len());
+        for line in self.text.lines() {
+            let line = as_read(line.trim_end());
+            if goes_on(&text, &line) {
+                text.pop();
+            } else if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(&line);
+        }
+        text.trim().to_owned()
     }
 
     fn place(&mut self, letters: &str, transform: Affine, advance: Option<f32>) {
@@ -63,7 +72,12 @@ impl PageText {
             self.separate(last, origin, along / along.hypot(), size.max(last.size));
         }
         if !(letters.trim().is_empty() && self.text.ends_with(char::is_whitespace)) {
-            self.text.extend(letters.chars().map(|letter| if letter.is_control() { ' ' } else { letter }));
+            for letter in letters.chars() {
+                match ligature(letter) {
+                    Some(parts) => self.text.push_str(parts),
+                    None => self.text.push(if letter.is_control() { ' ' } else { letter }),
+                }
+            }
         }
         self.last = Some(Pen { end, size });
     }
@@ -134,6 +148,25 @@ impl<'a> Device<'a> for PageText {
     fn pop_transparency_group(&mut self) {}
 }
 
+/// Whether a line takes up the word at whose hyphen the one before it ends.
+fn goes_on(before: &str, line: &str) -> bool {
+    let word = before.strip_suffix(['-', '\u{2010}', '\u{ad}']);
+    word.is_some_and(|word| word.ends_with(char::is_alphabetic)) && line.starts_with(char::is_lowercase)
+}
+
+/// Letters that print joins and nobody types.
+fn ligature(letter: char) -> Option<&'static str> {
+    Some(match letter {
+        '\u{fb00}' => "ff",
+        '\u{fb01}' => "fi",
+        '\u{fb02}' => "fl",
+        '\u{fb03}' => "ffi",
+        '\u{fb04}' => "ffl",
+        '\u{fb05}' | '\u{fb06}' => "st",
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +189,13 @@ mod tests {
             written(&[(0.0, 100.0, "Dear"), (22.5, 100.0, "Ada"), (0.0, 88.0, "thank"), (0.0, 60.0, "Yours")]),
             "Dear Ada\nthank\n\nYours"
         );
+    }
+
+    #[test]
+    fn a_word_parted_at_a_line_end_is_whole_again_and_ligatures_are_letters() {
+        assert_eq!(written(&[(0.0, 100.0, "speci-"), (0.0, 88.0, "\u{fb01}cation")]), "specification");
+        assert_eq!(written(&[(0.0, 100.0, "MC-"), (0.0, 88.0, "2026")]), "MC-\n2026");
+        assert_eq!(written(&[(0.0, 100.0, "end-"), (0.0, 60.0, "paragraph")]), "end-\n\nparagraph");
     }
 
     #[test]
