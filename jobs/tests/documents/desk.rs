@@ -206,8 +206,8 @@ pub(crate) fn sample(name: &str) -> Vec<u8> {
 
 /// A file as the storage hands it over, in pieces.
 pub(crate) fn stored(contents: Vec<u8>) -> StoredFile {
-    let pieces: Vec<_> = contents.chunks(65_536).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-    StoredFile { bytes: contents.len() as u64, contents: futures::stream::iter(pieces).boxed() }
+    let pieces: Vec<std::io::Result<Bytes>> = contents.chunks(65_536).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    StoredFile { bytes: contents.len() as u64, version: "1".into(), contents: futures::stream::iter(pieces).boxed() }
 }
 
 /// What is read of a file: its pages so far, and how it ended.
