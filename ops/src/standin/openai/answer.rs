@@ -1,7 +1,5 @@
 //! A response object as the real service sends it.
 
-use axum::Json;
-use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::form;
@@ -12,7 +10,7 @@ const CHARS_PER_TOKEN: usize = 4;
 const TOKENS_PER_PICTURE: usize = 765;
 
 /// The answer to a request, cut short where the request's own `max_output_tokens` says so.
-pub(super) fn response(request: &Request) -> Response {
+pub(super) fn body(request: &Request) -> Value {
     let text = if request.format["type"] == "json_schema" { form::fill(request).to_string() } else { "Hello.".to_owned() };
     let tokens = tokens_of(&text);
     match request.max_output_tokens {
@@ -23,38 +21,57 @@ pub(super) fn response(request: &Request) -> Response {
     }
 }
 
-pub(super) fn completed(request: &Request, text: &str) -> Response {
-    let content = json!({ "type": "output_text", "annotations": [], "logprobs": [], "text": text });
-    send(object(request, "completed", Value::Null, content, tokens_of(text)))
+pub(super) fn completed(request: &Request, text: &str) -> Value {
+    object(request, "completed", Value::Null, Some(output_text(text)), tokens_of(text))
 }
 
-pub(super) fn incomplete(request: &Request, reason: &str, text: &str) -> Response {
-    let content = json!({ "type": "output_text", "annotations": [], "logprobs": [], "text": text });
-    send(object(request, "incomplete", json!({ "reason": reason }), content, tokens_of(text)))
+pub(super) fn incomplete(request: &Request, reason: &str, text: &str) -> Value {
+    object(request, "incomplete", json!({ "reason": reason }), Some(output_text(text)), tokens_of(text))
 }
 
-pub(super) fn refusal(request: &Request) -> Response {
+pub(super) fn refusal(request: &Request) -> Value {
     let words = "I'm sorry, but I can't assist with that request.";
-    send(object(request, "completed", Value::Null, json!({ "type": "refusal", "refusal": words }), tokens_of(words)))
+    object(request, "completed", Value::Null, Some(json!({ "type": "refusal", "refusal": words })), tokens_of(words))
+}
+
+pub(super) fn failed(request: &Request) -> Value {
+    let mut body = object(request, "failed", Value::Null, None, 0);
+    body["error"] = json!({ "code": "server_error", "message": "The model failed to generate a response." });
+    body
+}
+
+/// Tokens of what is asked.
+pub(super) fn input_tokens(request: &Request) -> u64 {
+    let instructions = request.instructions.as_str().map_or(0, tokens_of);
+    (instructions + tokens_of(&request.text) + request.pictures.len() * TOKENS_PER_PICTURE) as u64
+}
+
+fn output_text(text: &str) -> Value {
+    json!({ "type": "output_text", "annotations": [], "logprobs": [], "text": text })
 }
 
 fn tokens_of(text: &str) -> usize {
     text.len().div_ceil(CHARS_PER_TOKEN)
 }
 
-fn send(body: Value) -> Response {
-    ([("x-request-id", format!("req_{}", uuid::Uuid::new_v4().simple())), ("openai-processing-ms", "1".to_owned())], Json(body))
-        .into_response()
-}
-
-pub(super) fn object(request: &Request, status: &str, incomplete_details: Value, content: Value, output_tokens: usize) -> Value {
-    let instructions = request.instructions.as_str().map_or(0, tokens_of);
-    let input_tokens = instructions + tokens_of(&request.text) + request.pictures.len() * TOKENS_PER_PICTURE;
-    let now = chrono::Utc::now().timestamp();
+fn object(request: &Request, status: &str, incomplete_details: Value, content: Option<Value>, output_tokens: usize) -> Value {
+    let (input_tokens, output_tokens) = (input_tokens(request), output_tokens as u64);
+    let output: Vec<Value> = content
+        .into_iter()
+        .map(|content| {
+            json!({
+                "id": format!("msg_{}", uuid::Uuid::new_v4().simple()),
+                "type": "message",
+                "status": status,
+                "role": "assistant",
+                "content": [content]
+            })
+        })
+        .collect();
     json!({
         "id": format!("resp_{}", uuid::Uuid::new_v4().simple()),
         "object": "response",
-        "created_at": now,
+        "created_at": chrono::Utc::now().timestamp(),
         "status": status,
         "background": false,
         "error": null,
@@ -64,18 +81,10 @@ pub(super) fn object(request: &Request, status: &str, incomplete_details: Value,
         "max_tool_calls": null,
         "metadata": {},
         "model": request.model,
-        "output": [{
-            "id": format!("msg_{}", uuid::Uuid::new_v4().simple()),
-            "type": "message",
-            "status": status,
-            "role": "assistant",
-            "content": [content]
-        }],
+        "output": output,
         "parallel_tool_calls": true,
         "previous_response_id": null,
-        "prompt_cache_key": null,
         "reasoning": { "effort": null, "summary": null },
-        "safety_identifier": null,
         "service_tier": "default",
         "store": request.store,
         "temperature": 1.0,
@@ -91,7 +100,6 @@ pub(super) fn object(request: &Request, status: &str, incomplete_details: Value,
             "output_tokens": output_tokens,
             "output_tokens_details": { "reasoning_tokens": 0 },
             "total_tokens": input_tokens + output_tokens
-        },
-        "user": null
+        }
     })
 }

@@ -19,6 +19,25 @@ pub(super) struct Request {
     pub(super) pictures: Vec<Picture>,
 }
 
+impl Request {
+    /// The name of the schema that is asked for; `text` without one.
+    pub(super) fn schema_name(&self) -> &str {
+        self.format["name"].as_str().unwrap_or("text")
+    }
+
+    /// The one page that is shown, where the text marks it as `[page 3 of 7]` and shows no other.
+    pub(super) fn page(&self) -> Option<&str> {
+        let mut pages = self.text.lines().filter_map(|line| line.strip_prefix("[page ")?.strip_suffix(']')?.split_once(" of "));
+        let (page, _) = pages.next()?;
+        pages.next().is_none().then_some(page)
+    }
+
+    /// What the service takes off the token limit before it answers: the larger of what is asked and what the answer may be.
+    pub(super) fn tokens_reserved(&self) -> u64 {
+        super::answer::input_tokens(self).max(self.max_output_tokens.unwrap_or(0))
+    }
+}
+
 /// A picture as it arrived.
 #[derive(Debug)]
 pub(super) struct Picture {

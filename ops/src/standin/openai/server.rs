@@ -1,100 +1,28 @@
-//! The server: routes, script and counters.
+//! The server: its routes, and a handle on one that runs in this process.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::fault::Fault;
-use super::{REFUSED_KEY, answer, fault, request};
+use super::control::{Control, Options};
+use super::counters::Counters;
+use super::reply::Reply;
+use super::respond::respond;
+use super::state::{Inner, Shared};
+use super::{REFUSED_KEY, batches, files, refusals};
 
 /// As the real service: a request with pictures may be large.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Digests that are kept; beyond it only the counters go on.
-const DIGESTS_MAX: usize = 100_000;
-
-/// How the stand-in begins.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// How long each answer takes.
-    pub latency: Duration,
-    /// What the first requests get instead of an answer, in order.
-    pub next: Vec<Fault>,
-}
-
-/// What `POST /control` takes. What is left out stays as it is.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Control {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub latency_ms: Option<u64>,
-    /// Appended to the script.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub next: Vec<Fault>,
-    /// True: forgets the script and the counters first.
-    #[serde(default)]
-    pub reset: bool,
-}
-
-/// What `GET /control` tells.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counters {
-    /// Requests for an answer, however they ended.
-    pub requests: u64,
-    /// Requests whose answer is still being waited for.
-    pub in_flight: u64,
-    /// How they ended: `answer`, or the name of a fault.
-    pub outcomes: BTreeMap<String, u64>,
-    /// SHA-256 of each request's body, in order of arrival.
-    pub digests: Vec<String>,
-}
-
-#[derive(Default)]
-struct Inner {
-    latency: Duration,
-    next: VecDeque<Fault>,
-    models: Vec<String>,
-    counters: Counters,
-}
-
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Inner>>);
-
-impl Shared {
-    fn new(options: Options) -> Self {
-        Self(Arc::new(Mutex::new(Inner { latency: options.latency, next: options.next.into(), ..Inner::default() })))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn apply(&self, control: Control) {
-        let mut inner = self.lock();
-        if control.reset {
-            let in_flight = inner.counters.in_flight;
-            inner.next.clear();
-            inner.counters = Counters { in_flight, ..Counters::default() };
-        }
-        if let Some(milliseconds) = control.latency_ms {
-            inner.latency = Duration::from_millis(milliseconds);
-        }
-        inner.next.extend(control.next);
-    }
-}
+/// As the real service, for a file of questions; and a little for the form around it.
+const FILE_BYTES_MAX: usize = 201 * 1024 * 1024;
 
 /// A stand-in in this process, gone when dropped.
 pub struct OpenAiStub {
@@ -133,7 +61,7 @@ impl OpenAiStub {
 
     /// As `GET /control`.
     pub fn counters(&self) -> Counters {
-        self.shared.lock().counters.clone()
+        self.shared.counters()
     }
 }
 
@@ -155,13 +83,19 @@ fn router(shared: Shared) -> Router {
     Router::new()
         .route("/v1/responses", post(respond))
         .route("/v1/models", get(models))
+        .route("/v1/files", get(files::list).post(files::upload).layer(DefaultBodyLimit::max(FILE_BYTES_MAX)))
+        .route("/v1/files/{id}", get(files::show).delete(files::delete))
+        .route("/v1/files/{id}/content", get(files::content))
+        .route("/v1/batches", get(batches::list).post(batches::create))
+        .route("/v1/batches/{id}", get(batches::show))
+        .route("/v1/batches/{id}/cancel", post(batches::cancel))
         .route("/control", get(counters).post(control))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(shared)
 }
 
 async fn counters(State(shared): State<Shared>) -> Json<Counters> {
-    Json(shared.lock().counters.clone())
+    Json(shared.counters())
 }
 
 async fn control(State(shared): State<Shared>, Json(control): Json<Control>) -> Json<Counters> {
@@ -170,78 +104,40 @@ async fn control(State(shared): State<Shared>, Json(control): Json<Control>) -> 
 }
 
 async fn models(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    if let Some(refusal) = refuse_key(&headers) {
-        return refusal;
-    }
-    let data: Vec<Value> = shared
-        .lock()
-        .models
-        .iter()
-        .map(|id| json!({ "id": id, "object": "model", "created": 1_700_000_000, "owned_by": "system" }))
-        .collect();
-    Json(json!({ "object": "list", "data": data })).into_response()
+    tend(&shared, &headers, "GET /v1/models", |inner| {
+        let models = inner.models.iter();
+        let data: Vec<Value> =
+            models.map(|id| json!({ "id": id, "object": "model", "created": 1_700_000_000, "owned_by": "system" })).collect();
+        Reply::ok(json!({ "object": "list", "data": data }))
+    })
+    .await
 }
 
-/// Counts a request as in flight until its answer is made or its client is gone.
-struct InFlight(Shared);
-
-impl InFlight {
-    fn enter(shared: &Shared) -> Self {
-        shared.lock().counters.in_flight += 1;
-        Self(shared.clone())
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.0.lock().counters.in_flight -= 1;
-    }
-}
-
-async fn respond(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
-    let in_flight = InFlight::enter(&shared);
-    let (latency, fault) = {
-        let mut inner = shared.lock();
-        inner.counters.requests += 1;
-        if inner.counters.digests.len() < DIGESTS_MAX {
-            inner.counters.digests.push(hex::encode(Sha256::digest(&body)));
+/// Every route but the one that answers questions: refuses a bad key, does the work unless a fault is scripted for the route, and answers.
+/// A line that is to be cut is cut after the work is done.
+pub(super) async fn tend(shared: &Shared, headers: &HeaderMap, route: &str, work: impl FnOnce(&mut Inner) -> Reply) -> Response {
+    let reply = match refuse_key(headers) {
+        Some(refusal) => refusal,
+        None => {
+            let mut inner = shared.lock();
+            match inner.scripted_for(route).map(|fault| fault.plain("")) {
+                None => work(&mut inner),
+                Some(cut @ Reply::Cut { .. }) => {
+                    work(&mut inner);
+                    cut
+                }
+                Some(refusal) => refusal,
+            }
         }
-        (inner.latency, inner.next.pop_front())
     };
-    if !latency.is_zero() {
-        tokio::time::sleep(latency).await;
-    }
-    let (outcome, response) = answer_or_refuse(&shared, &headers, &body, fault);
-    *shared.lock().counters.outcomes.entry(outcome).or_default() += 1;
-    drop(in_flight);
-    response
+    reply.send(None).await
 }
 
-fn answer_or_refuse(shared: &Shared, headers: &HeaderMap, body: &[u8], scripted: Option<Fault>) -> (String, Response) {
-    if let Some(refusal) = refuse_key(headers) {
-        return ("unauthorized".to_owned(), refusal);
-    }
-    let request = match request::read(body) {
-        Ok(request) => request,
-        Err(sentence) => return ("bad_request".to_owned(), fault::bad_request(&sentence)),
-    };
-    {
-        let mut inner = shared.lock();
-        if !inner.models.contains(&request.model) {
-            inner.models.push(request.model.clone());
-        }
-    }
-    match scripted {
-        Some(fault) => (fault.name().to_owned(), fault.response(&request)),
-        None => ("answer".to_owned(), answer::response(&request)),
-    }
-}
-
-fn refuse_key(headers: &HeaderMap) -> Option<Response> {
+pub(super) fn refuse_key(headers: &HeaderMap) -> Option<Reply> {
     let key = headers.get("authorization").and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
     match key {
         Some(key) if key != REFUSED_KEY && !key.is_empty() => None,
-        Some(key) => Some(fault::incorrect_key(key)),
-        None => Some(fault::missing_key()),
+        Some(key) => Some(refusals::incorrect_key(key)),
+        None => Some(refusals::missing_key()),
     }
 }
