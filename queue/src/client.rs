@@ -246,6 +246,15 @@ impl Client {
         }
     }
 
+    /// Makes a scheduled job due at once, as what it waited for has come. False when it is not scheduled.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchJob`], [`Error::Redis`].
+    pub async fn hasten(&self, queue: &QueueName, id: &JobId) -> Result<bool, Error> {
+        let hastened = scripts::hasten(&self.connection, &self.keys(queue), id).await?;
+        hastened.ok_or_else(|| Error::NoSuchJob { queue: queue.clone(), id: id.clone() })
+    }
+
     /// Stops handing out a queue's work; what runs goes on. The first reason stands until the queue is resumed.
     pub async fn pause(&self, queue: &QueueName, pause: &Pause) -> Result<(), Error> {
         let json = serde_json::to_string(pause).expect("a pause has only text keys");

@@ -34,6 +34,7 @@ static CANCEL: LazyLock<Script> = script!("keys", "steps", "lanes", "freed", "un
 static RELEASE: LazyLock<Script> = script!("keys", "steps", "lanes", "freed", "unique", "transfer", "end", "held", "release");
 static REQUEUE: LazyLock<Script> = script!("keys", "lanes", "unique", "requeue");
 static DELETE: LazyLock<Script> = script!("keys", "steps", "drop", "delete");
+static HASTEN: LazyLock<Script> = script!("keys", "lanes", "hasten");
 static OUTLINES: LazyLock<Script> = script!("keys", "outlines");
 static GLANCE: LazyLock<Script> = script!("keys", "glance");
 static LOOK: LazyLock<Script> = script!("keys", "steps", "look");
@@ -394,6 +395,16 @@ pub(crate) async fn requeue(
         0 => Ok(RequeueReply::Refused),
         -1 => Ok(RequeueReply::Missing),
         other => Err(unexpected("requeue", other)),
+    }
+}
+
+/// `None`: there is no such job. False: it is not scheduled.
+pub(crate) async fn hasten(connection: &Connection, keys: &QueueKeys, id: &JobId) -> Result<Option<bool>, Error> {
+    match Call::new("hasten", &HASTEN, keys).arg(id.as_str()).number(connection).await? {
+        1 => Ok(Some(true)),
+        0 => Ok(Some(false)),
+        -1 => Ok(None),
+        other => Err(unexpected("hasten", other)),
     }
 }
 

@@ -19,6 +19,7 @@ mod expire;
 mod extend;
 mod fairness;
 mod guard;
+mod hasten;
 mod inspect;
 mod lanes;
 mod limits;
