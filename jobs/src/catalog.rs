@@ -3,7 +3,7 @@
 use celeriac_queue::Policy;
 use serde_json::{Value, json};
 
-use crate::{backup, documents, licenses, mail, purge, renewals};
+use crate::{backup, batching, documents, licenses, mail, purge, renewals};
 
 /// What there is to know about a job before enqueueing it.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,6 +61,12 @@ pub fn catalog() -> Vec<JobInfo> {
             policy: backup::policy(),
             summary: "Proves that a backup can be restored, in a scratch database.",
             example: json!({ "dry_run": false }),
+        },
+        JobInfo {
+            name: batching::NAME,
+            policy: batching::policy(),
+            summary: "Sends questions that have time to OpenAI in batches, at half the price, and fetches the answers.",
+            example: json!({}),
         },
     ]
 }

@@ -12,6 +12,7 @@ pub(crate) enum Duty {
     Backup = 2,
     VerifyBackup = 3,
     Purge = 4,
+    Batches = 5,
 }
 
 /// Does the work while nobody else does that duty; `None`, and nothing is done, when somebody else is at it. The lock goes with the end of

@@ -9,12 +9,14 @@
 //!                        └──────────────────▶ failed ─────▶ begin: called again
 //! ```
 //!
+//! A call that has time may wait in a batch instead (`batched`, see [`crate::batching`]); from there it goes to `answered` or to `failed`.
+//!
 //! A row left `started` says that nobody knows whether the provider was paid: the process died, or the line did. It is repeated once and
 //! counted; the second time a person decides (replaying the dead job is that decision, see [`Ledger::leave_to_a_person`]).
 
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use crate::crypt::FieldKeys;
 
@@ -57,15 +59,24 @@ pub enum Call {
     Answered(StoredAnswer),
     /// Another job may be in the middle of it; ask again after that wait.
     UnderWay(Duration),
+    /// It waits for a batch; see [`crate::batching`].
+    Batched(Batched),
     /// Its outcome was lost twice: a person must decide.
     LostTwice,
+}
+
+/// A call that waits for a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batched {
+    pub(crate) row: i64,
+    pub(crate) number: i32,
 }
 
 /// The right to make one call. It must be settled by [`Ledger::answered`], [`Ledger::unusable`], [`Ledger::refused`] or [`Ledger::lost`];
 /// dropped unsettled (a crash, a cancel) the outcome counts as unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permit {
-    row: i64,
+    pub(crate) row: i64,
     /// Which call under this key it is; an older call that wakes up late cannot settle a newer one.
     pub number: i32,
     /// Whether an earlier call's outcome is unknown, so that this is the last try.
@@ -134,6 +145,23 @@ impl Ledger {
     /// When PostgreSQL does not answer, or a stored answer cannot be decrypted.
     pub async fn begin(&self, key: &CallKey, request_hash: &str, caller: &Caller<'_>, longest: Duration) -> anyhow::Result<Call> {
         let mut transaction = self.pool.begin().await?;
+        let call = self.begin_in(&mut transaction, key, request_hash, caller, longest).await?;
+        transaction.commit().await?;
+        Ok(call)
+    }
+
+    /// As [`Ledger::begin`], in a transaction that the caller commits before the call is made.
+    ///
+    /// # Errors
+    /// As [`Ledger::begin`].
+    pub(crate) async fn begin_in(
+        &self,
+        transaction: &mut PgConnection,
+        key: &CallKey,
+        request_hash: &str,
+        caller: &Caller<'_>,
+        longest: Duration,
+    ) -> anyhow::Result<Call> {
         let inserted = sqlx::query_scalar!(
             "insert into celeriac.paid_calls (subject_kind, subject_id, step, page, prompt_version, model, request_hash, job_id, job, user_id)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
@@ -153,7 +181,6 @@ impl Ledger {
         .fetch_optional(&mut *transaction)
         .await?;
         if let Some(row) = inserted {
-            transaction.commit().await?;
             return Ok(Call::Make(Permit { row, number: 1, is_repeat: false }));
         }
         let row = sqlx::query!(
@@ -178,6 +205,9 @@ impl Ledger {
         {
             return self.answer(key, answer, row.answered_model, row.input_tokens, row.output_tokens).map(Call::Answered);
         }
+        if row.state == "batched" {
+            return Ok(Call::Batched(Batched { row: row.id, number: row.calls }));
+        }
         let age = Duration::try_from_secs_f64(row.age_seconds).unwrap_or_default();
         if is_unknown && row.job_id != caller.job_id && age < longest {
             return Ok(Call::UnderWay(longest - age));
@@ -199,7 +229,6 @@ impl Ledger {
         )
         .fetch_one(&mut *transaction)
         .await?;
-        transaction.commit().await?;
         Ok(Call::Make(Permit { row: row.id, number, is_repeat: is_unknown }))
     }
 

@@ -5,6 +5,7 @@
 
 // The jobs.
 pub mod backup;
+pub mod batching;
 pub mod documents;
 pub mod licenses;
 pub mod mail;
@@ -55,4 +56,5 @@ pub fn register_all(registry: &mut celeriac_queue::Registry, services: &Services
     registry.register::<renewals::ProcessRenewals>(services.renewing.clone());
     registry.register::<backup::BackupDatabase>(services.backups.clone());
     registry.register::<backup::VerifyBackup>(services.backups.clone());
+    registry.register::<batching::RunOpenaiBatches>(services.batches.clone());
 }

@@ -8,6 +8,7 @@ use sqlx::PgPool;
 
 use crate::admission::{Admission, Limits as ModelLimits};
 use crate::backup::Backups;
+use crate::batching::{BatchRunner, Batching};
 use crate::crypt::FieldKeys;
 use crate::documents::Limits;
 use crate::gateway::Gateway;
@@ -26,6 +27,7 @@ pub struct Services {
     pub storage: Storage,
     pub keys: FieldKeys,
     pub gateway: Gateway,
+    pub batches: BatchRunner,
     pub document_limits: Limits,
     pub document_retry_base: Duration,
     pub mailing: Mailing,
@@ -57,7 +59,12 @@ impl Services {
             mailing: Mailing::from_settings(settings, pool.clone())?,
             renewing: Renewing::from_settings(settings, pool.clone())?,
             backups: Backups::from_settings(settings, pool.clone())?,
-            gateway: Gateway::new(openai, Ledger::new(pool.clone(), keys.clone()), admission),
+            batches: BatchRunner::new(pool.clone(), keys.clone(), openai.clone()),
+            gateway: Gateway::new(openai, Ledger::new(pool.clone(), keys.clone()), admission).with_batching(Batching::from_settings(
+                settings,
+                pool.clone(),
+                keys.clone(),
+            )),
             pool,
             storage,
             keys,

@@ -8,8 +8,8 @@ use futures::future::LocalBoxFuture;
 
 use crate::audit::Actor;
 use crate::commands::{
-    backup, batch, budget, chain, check, costs, dead, demo, document, enqueue, health, inspect, job, key, keys, migrate, queue, recover,
-    schedule, serve, standin, stats,
+    backup, batch, budget, chain, check, costs, dead, demo, document, enqueue, health, inspect, job, key, keys, migrate, openai_batches,
+    queue, recover, schedule, serve, standin, stats,
 };
 use crate::out;
 use crate::reply::Reply;
@@ -35,7 +35,7 @@ pub(crate) enum Command {
     OnStores(OnStores),
     /// Test the configuration and everything it points to; print every problem at once.
     Check(check::Check),
-    /// A local stand-in that speaks the wire format of OpenAI's Responses API.
+    /// A local stand-in that speaks the wire format of OpenAI's Responses and Batch API, with its limits and faults.
     OpenaiStub(standin::OpenaiStub),
     /// A local stand-in that speaks the wire format of PayPal's Orders API.
     PaypalStub(standin::PaypalStub),
@@ -86,6 +86,8 @@ pub(crate) enum OnStores {
     Document(document::Document),
     /// Paid calls, tokens and money by day, user, job or model.
     Costs(costs::Costs),
+    /// Questions that go to the model in batches, at half the price.
+    OpenaiBatches(openai_batches::OpenaiBatches),
     /// The model's limits and budgets: what is set, learned, used and spent.
     Budget(budget::BudgetCommand),
     /// Enqueue what PostgreSQL says is unfinished and nothing will finish.
@@ -145,6 +147,7 @@ impl OnStores {
             Self::Keys(keys) => Box::pin(keys.run(stores, actor)),
             Self::Document(document) => Box::pin(document.run(stores, actor)),
             Self::Costs(costs) => Box::pin(costs.run(stores)),
+            Self::OpenaiBatches(batches) => Box::pin(batches.run(stores)),
             Self::Budget(budget) => Box::pin(budget.run(stores)),
             Self::Recover(recover) => Box::pin(recover.run(stores, actor)),
             Self::Health(health) => Box::pin(health.run(stores)),

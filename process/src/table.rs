@@ -182,6 +182,14 @@ pub static SETTINGS: &[Setting] = &[
         "4000",
         "Longest answer, tokens. Reasoning models spend their thoughts from it: give them more.",
     ),
+    plain(
+        "OPENAI_BATCH",
+        Kind::OneOf(&["on", "off"]),
+        Some("on"),
+        "on",
+        "Whether documents with a deadline may go through the Batch API, at half the price.",
+    ),
+    plain("OPENAI_BATCH_MARGIN", Kind::Duration, Some("30m"), "30m", "So long before its deadline a document is asked about directly."),
     // Documents.
     needed_when(
         When::Off("USE_S3"),

@@ -1,12 +1,14 @@
 //! The step that costs money: what is asked of the model about a document.
 
 use celeriac_queue::JobContext;
+use chrono::{DateTime, Utc};
 
 use super::ending::subject;
 use super::material::Material;
 use super::rows::Run;
 use super::summary::{Analysis, SCHEMA_NAME, schema};
 use super::{Documents, Limits, NAME};
+use crate::batching::Asker;
 use crate::fault::Fault;
 use crate::gateway::{Inquiry, Told};
 use crate::ledger::CallKey;
@@ -18,7 +20,13 @@ const INSTRUCTIONS: &str = include_str!("../../prompts/analyze_document.md");
 const PROMPT_VERSION: &str = "analyze_document/1";
 
 /// From the ledger when it was paid for before, from the model otherwise.
-pub(super) async fn ask(run: &Run, material: Material, documents: &Documents, ctx: &JobContext) -> Result<Told<Analysis>, Fault> {
+pub(super) async fn ask(
+    run: &Run,
+    material: Material,
+    deadline: Option<DateTime<Utc>>,
+    documents: &Documents,
+    ctx: &JobContext,
+) -> Result<Told<Analysis>, Fault> {
     let truncated = material.truncated;
     let question = question(material, &documents.limits);
     let key = CallKey {
@@ -28,7 +36,8 @@ pub(super) async fn ask(run: &Run, material: Material, documents: &Documents, ct
         prompt_version: PROMPT_VERSION,
         model: documents.gateway.model().to_owned(),
     };
-    let inquiry = Inquiry { key, question: &question, job_id: ctx.id().as_str(), job: NAME, user_id: Some(run.user_id) };
+    let asker = deadline.map(|deadline| Asker { deadline, queue: ctx.queue().as_str() });
+    let inquiry = Inquiry { key, question: &question, job_id: ctx.id().as_str(), job: NAME, user_id: Some(run.user_id), asker };
     documents.gateway.ask(inquiry, |answer| Analysis::parse(answer, truncated)).await
 }
 

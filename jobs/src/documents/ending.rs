@@ -10,7 +10,7 @@ pub(super) async fn close(document_id: i64, documents: &Documents, outcome: &Out
     // A dead job's last attempt has said why; of a withdrawn one only the withdrawal matters.
     let keep_message = outcome.state == State::Dead;
     rows::fail(&documents.pool, document_id, sentence(outcome), keep_message).await?;
-    documents.gateway.ledger().leave_to_a_person(subject(document_id)).await
+    documents.gateway.close(subject(document_id)).await
 }
 
 pub(super) fn subject(document_id: i64) -> Subject {

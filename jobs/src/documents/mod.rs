@@ -11,6 +11,7 @@
 use std::time::Duration;
 
 use celeriac_queue::{Backoff, Policy};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "handlers")]
@@ -67,6 +68,16 @@ const RETRY_BASE: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessDocument {
     pub document_id: i64,
+    /// When the analysis is needed; with time enough until then it may come from a batch, at half the price.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<DateTime<Utc>>,
+}
+
+impl ProcessDocument {
+    /// As soon as can be.
+    pub fn new(document_id: i64) -> Self {
+        Self { document_id, deadline: None }
+    }
 }
 
 /// Queue `documents`, four attempts, waits of up to 60, 120 and 240 seconds between them.
@@ -108,7 +119,7 @@ impl celeriac_queue::Job for ProcessDocument {
     }
 
     async fn run(self, documents: Documents, ctx: celeriac_queue::JobContext) -> celeriac_queue::JobResult<Processed> {
-        run::run(self.document_id, &documents, &ctx).await
+        run::run(self, &documents, &ctx).await
     }
 
     async fn on_terminal(

@@ -3,17 +3,26 @@
 use std::time::Instant;
 
 use celeriac_queue::{JobContext, JobError, JobResult};
+use chrono::{DateTime, Utc};
 
+use super::ending::subject;
 use super::reading::{self, Page, Reading};
 use super::rows::{self, Begun, Completion, Run};
-use super::{Documents, Processed, SOFT_TIME_LIMIT, ask, material};
+use super::{Documents, ProcessDocument, Processed, SOFT_TIME_LIMIT, ask, material};
 use crate::checkpoint::checkpoint;
 use crate::fault::{Fault, Next};
 use crate::storage::{StorageError, StoredFile};
 
 /// Begins a run and carries it to its end; a failure is told to the user before the queue hears of it.
-pub(super) async fn run(document_id: i64, documents: &Documents, ctx: &JobContext) -> JobResult<Processed> {
+pub(super) async fn run(job: ProcessDocument, documents: &Documents, ctx: &JobContext) -> JobResult<Processed> {
+    let ProcessDocument { document_id, deadline } = job;
     let started = Instant::now();
+    // Before anything is read again: nothing can be done until the answer has come.
+    if deadline.is_some()
+        && let Some(wait) = documents.gateway.waits(subject(document_id)).await?
+    {
+        return Err(JobError::Snooze(wait, "the question waits for a batch of OpenAI's, at half the price".to_owned()));
+    }
     let run = match rows::begin(&documents.pool, document_id).await? {
         Begun::Run(run) => run,
         Begun::Completed => return Ok(Processed { document_id, fresh: false, pages: None, tokens: None }),
@@ -21,7 +30,7 @@ pub(super) async fn run(document_id: i64, documents: &Documents, ctx: &JobContex
         Begun::Missing => return Err(JobError::bury(format!("There is no document {document_id}."))),
     };
     checkpoint("documents.after_begin").await;
-    let steps = steps(&run, documents, ctx, started);
+    let steps = steps(&run, deadline, documents, ctx, started);
     let result = tokio::select! {
         result = steps => result,
         () = ctx.soft_limit_reached() => Err(out_of_time()),
@@ -32,7 +41,13 @@ pub(super) async fn run(document_id: i64, documents: &Documents, ctx: &JobContex
     }
 }
 
-async fn steps(run: &Run, documents: &Documents, ctx: &JobContext, started: Instant) -> Result<Processed, Fault> {
+async fn steps(
+    run: &Run,
+    deadline: Option<DateTime<Utc>>,
+    documents: &Documents,
+    ctx: &JobContext,
+    started: Instant,
+) -> Result<Processed, Fault> {
     ctx.progress(5.0, "opening the file").await;
     check_consent(run, documents).await?;
     let file = open(run, documents).await?;
@@ -43,7 +58,7 @@ async fn steps(run: &Run, documents: &Documents, ctx: &JobContext, started: Inst
     ctx.progress(50.0, &asking_about(reading.pages.len())).await;
     let (page_count, text_length) = (reading.page_count(), reading.text_length());
     let material = material::of(reading, documents.limits.input_tokens_max);
-    let answer = ask::ask(run, material, documents, ctx).await?;
+    let answer = ask::ask(run, material, deadline, documents, ctx).await?;
     ctx.progress(95.0, if answer.fresh { "saving the result" } else { "saving the result that was paid for before" }).await;
     let completion = Completion {
         encrypted_analysis: documents.keys.encrypt(&serde_json::to_string(&answer.value)?),

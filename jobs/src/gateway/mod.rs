@@ -15,9 +15,10 @@ mod turn;
 use std::time::Duration;
 
 use crate::admission::{Admission, End, Hold, Use};
+use crate::batching::{Asker, Batching, Wanted};
 use crate::checkpoint::checkpoint;
 use crate::fault::Fault;
-use crate::ledger::{Call, CallKey, Caller, Ledger, Paid, Permit, StoredAnswer};
+use crate::ledger::{Batched, Call, CallKey, Caller, Ledger, Paid, Permit, StoredAnswer, Subject};
 use crate::openai::{Asked, Learned, OpenAi, Outcome, Question, Usage, cost_micro_usd};
 use repair::Defect;
 
@@ -31,12 +32,15 @@ const TOO_FAST_WAIT_MIN: Duration = Duration::from_millis(500);
 /// Added to the longest call when waiting for another job's, for what that job does before and after.
 const MARGIN: Duration = Duration::from_secs(10);
 
+const IN_A_BATCH: &str = "the question waits for a batch of OpenAI's, at half the price";
+
 /// Asks the model for jobs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Gateway {
     openai: OpenAi,
     ledger: Ledger,
     admission: Admission,
+    batching: Option<Batching>,
 }
 
 /// One question, and who asks it about what.
@@ -48,6 +52,8 @@ pub(crate) struct Inquiry<'a> {
     pub(crate) job: &'static str,
     /// Whose work it is, when it is a user's.
     pub(crate) user_id: Option<i64>,
+    /// It need not be answered at once: it may go into a batch, at half the price.
+    pub(crate) asker: Option<Asker<'a>>,
 }
 
 /// What the model said, read.
@@ -65,7 +71,13 @@ pub(crate) struct Told<T> {
 
 impl Gateway {
     pub fn new(openai: OpenAi, ledger: Ledger, admission: Admission) -> Self {
-        Self { openai, ledger, admission }
+        Self { openai, ledger, admission, batching: None }
+    }
+
+    /// Questions that have time go into batches.
+    #[must_use]
+    pub fn with_batching(self, batching: Batching) -> Self {
+        Self { batching: Some(batching), ..self }
     }
 
     pub fn ledger(&self) -> &Ledger {
@@ -75,6 +87,28 @@ impl Gateway {
     /// The model that is asked.
     pub(crate) fn model(&self) -> &str {
         self.openai.model()
+    }
+
+    /// How long the answers about a subject are still waited for, from a batch; `None`: go on.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub(crate) async fn waits(&self, subject: Subject) -> anyhow::Result<Option<Duration>> {
+        match &self.batching {
+            Some(batching) => batching.waits(subject).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The job of a subject has ended for good.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub(crate) async fn close(&self, subject: Subject) -> anyhow::Result<()> {
+        if let Some(batching) = &self.batching {
+            batching.withdraw_all(subject).await?;
+        }
+        self.ledger.leave_to_a_person(subject).await
     }
 
     /// From the ledger when it was paid for before, from the model otherwise.
@@ -87,10 +121,14 @@ impl Gateway {
     pub(crate) async fn ask<T>(&self, inquiry: Inquiry<'_>, read: impl Fn(&str) -> anyhow::Result<T>) -> Result<Told<T>, Fault> {
         // Also of a repetition with a note: it is the same question, and its answer is the answer to it.
         let digest = inquiry.question.digest();
-        if let Some(stored) = self.ledger.stored(&inquiry.key, &digest).await? {
-            return told(stored, false, &read);
-        }
         let mut repetition = None;
+        if let Some(stored) = self.ledger.stored(&inquiry.key, &digest).await? {
+            match self.useless(&inquiry.key, &stored, &read).await? {
+                None => return told(stored, false, &read),
+                Some(defect) => repetition = Some(repair::repetition(inquiry.question, &defect)),
+            }
+        }
+        self.put_aside(&inquiry, &digest).await?;
         loop {
             let question = repetition.as_ref().unwrap_or(inquiry.question);
             let call = match self.begin(&inquiry, question, &digest).await? {
@@ -108,6 +146,41 @@ impl Gateway {
         }
     }
 
+    /// What is wrong with a stored answer that came with a batch, where nobody reads them; it is to be made again then.
+    async fn useless<T>(
+        &self,
+        key: &CallKey,
+        stored: &StoredAnswer,
+        read: impl Fn(&str) -> anyhow::Result<T>,
+    ) -> Result<Option<Defect>, Fault> {
+        let (Some(batching), Err(error)) = (&self.batching, read(&stored.text)) else { return Ok(None) };
+        let from_a_batch = batching.disown(key).await?;
+        Ok(from_a_batch.then(|| Defect::new(format!("{error:#}"), Some(stored.text.clone()))))
+    }
+
+    /// Into a batch, where there is time.
+    async fn put_aside(&self, inquiry: &Inquiry<'_>, digest: &str) -> Result<(), Fault> {
+        let (Some(batching), Some(asker)) = (&self.batching, inquiry.asker) else { return Ok(()) };
+        let caller = Caller { job_id: inquiry.job_id, job: inquiry.job, user_id: inquiry.user_id };
+        let longest = self.openai.timeout() + MARGIN;
+        let wanted = Wanted { key: &inquiry.key, request_hash: digest, caller: &caller, longest, asker };
+        match batching.offer(&self.ledger, &wanted, || self.openai.request(inquiry.question)).await? {
+            Some(wait) => Err(Fault::later(wait, IN_A_BATCH)),
+            None => Ok(()),
+        }
+    }
+
+    /// Another job asked and had time, and this one has none: it is asked directly, in a moment.
+    async fn withdraw(&self, batched: &Batched) -> Fault {
+        match &self.batching {
+            Some(batching) => match batching.withdraw(batched).await {
+                Ok(()) => Fault::later(Duration::from_secs(1), IN_A_BATCH),
+                Err(error) => error.into(),
+            },
+            None => Fault::later(MARGIN, IN_A_BATCH),
+        }
+    }
+
     /// First its turn, then the ledger: a question that has to wait leaves no trace there.
     async fn begin(&self, inquiry: &Inquiry<'_>, question: &Question, digest: &str) -> Result<Begun, Fault> {
         let caller = Caller { job_id: inquiry.job_id, job: inquiry.job, user_id: inquiry.user_id };
@@ -121,6 +194,7 @@ impl Gateway {
             }
             Ok(Call::UnderWay(wait)) => Fault::later(wait, "another job is asking the model about this document"),
             Ok(Call::LostTwice) => meaning::lost_twice(),
+            Ok(Call::Batched(batched)) => self.withdraw(&batched).await,
             Err(error) => error.into(),
         };
         self.admission.settle(hold, &Use::default()).await;

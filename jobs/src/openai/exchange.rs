@@ -111,7 +111,7 @@ impl tower::Service<HttpRequestFactory> for Exchange {
     }
 }
 
-async fn refused(mut response: Response) -> Refused {
+pub(super) async fn refused(mut response: Response) -> Refused {
     let mut body = Vec::new();
     // Whatever of the body does not arrive or is not ours changes nothing: the status has decided.
     while let Ok(Some(piece)) = response.chunk().await {

@@ -3,6 +3,7 @@
 //! async-openai builds and reads the wire format (Responses API); the HTTP exchange is ours (`exchange.rs`), because the library's own
 //! retries behind the caller's back and hides status and headers of a refusal. Retrying belongs to the queue, paying to the ledger.
 
+pub(crate) mod batch;
 mod estimate;
 mod exchange;
 #[cfg(any(test, fuzzing))]
@@ -23,10 +24,11 @@ use async_openai::config::OpenAIConfig;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
+use batch::BatchApi;
 use exchange::Exchange;
 pub use learned::Learned;
 pub use outcome::{Outcome, Usage};
-pub use prices::cost_micro_usd;
+pub use prices::{batch_cost_micro_usd, cost_micro_usd};
 pub use question::{Part, Question};
 
 /// An address that does not answer at all is known after this long.
@@ -50,6 +52,7 @@ pub struct OpenAiConfig {
 pub struct OpenAi {
     http: reqwest::Client,
     config: OpenAIConfig,
+    batches: BatchApi,
     model: String,
     first_byte_timeout: Duration,
     timeout: Duration,
@@ -82,10 +85,12 @@ impl OpenAi {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .context("setting up the HTTP client for OpenAI")?;
-        let wire = OpenAIConfig::new().with_api_base(config.base_url.trim_end_matches('/')).with_api_key(config.api_key.expose_secret());
+        let base_url = config.base_url.trim_end_matches('/').to_owned();
+        let wire = OpenAIConfig::new().with_api_base(&base_url).with_api_key(config.api_key.expose_secret());
         let fingerprint = fingerprint(&config);
-        let OpenAiConfig { model, first_byte_timeout, timeout, .. } = config;
-        Ok(Self { http, config: wire, model, first_byte_timeout, timeout, fingerprint })
+        let OpenAiConfig { model, first_byte_timeout, timeout, api_key, .. } = config;
+        let batches = BatchApi::new(http.clone(), base_url, api_key);
+        Ok(Self { http, config: wire, batches, model, first_byte_timeout, timeout, fingerprint })
     }
 
     /// Tells this key, address and model from others, and does not give the key away.
@@ -101,6 +106,16 @@ impl OpenAi {
     /// The longest that one call can take.
     pub fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// The same account's Batch API.
+    pub(crate) fn batches(&self) -> &BatchApi {
+        &self.batches
+    }
+
+    /// The question as it is sent, for a batch.
+    pub(crate) fn request(&self, question: &Question) -> anyhow::Result<String> {
+        Ok(serde_json::to_string(&question.to_wire(&self.model))?)
     }
 
     /// Asks once. What happened is the outcome; there is no other error.

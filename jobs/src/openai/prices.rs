@@ -28,6 +28,11 @@ pub fn cost_micro_usd(model: &str, input_tokens: u32, output_tokens: u32) -> Opt
     Some(micro_usd.ceil() as i64)
 }
 
+/// The same for an answer that came with a batch: half of it, rounded up.
+pub fn batch_cost_micro_usd(model: &str, input_tokens: u32, output_tokens: u32) -> Option<i64> {
+    cost_micro_usd(model, input_tokens, output_tokens).map(|cost| cost - cost / 2)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +42,7 @@ mod tests {
         assert_eq!(cost_micro_usd("gpt-4.1-mini-2025-04-14", 1_000_000, 1_000_000), Some(2_000_000));
         assert_eq!(cost_micro_usd("gpt-4.1", 1_000, 0), Some(2_000));
         assert_eq!(cost_micro_usd("somebody-elses-model", 1, 1), None);
+        assert_eq!((cost_micro_usd("gpt-4.1", 2, 0), batch_cost_micro_usd("gpt-4.1", 2, 0)), (Some(4), Some(2)));
+        assert_eq!(batch_cost_micro_usd("gpt-4.1-mini", 8, 0).zip(cost_micro_usd("gpt-4.1-mini", 8, 0)), Some((2, 4)));
     }
 }

@@ -67,7 +67,7 @@ fn refused(response: &Response) -> bool {
     })
 }
 
-fn of_refusal(refused: Refused) -> Outcome {
+pub(super) fn of_refusal(refused: Refused) -> Outcome {
     let Refused { status, code, too_large, retry_after } = refused;
     match (status, code.as_deref()) {
         (_, Some("insufficient_quota" | "billing_hard_limit_reached")) | (402, _) => Outcome::QuotaExhausted,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use celeriac_jobs::admission::{Admission, Limits as ModelLimits};
+use celeriac_jobs::batching::{BatchRun, BatchRunner, Batching};
 use celeriac_jobs::crypt::FieldKeys;
 use celeriac_jobs::documents::{
     Analysis, ChildProgram, Documents, InspectedPage, Limits, Ocr, ProcessDocument, Processed, Unreadable, inspect,
@@ -16,6 +17,7 @@ use celeriac_jobs::openai::{OpenAi, OpenAiConfig};
 use celeriac_jobs::storage::{Storage, StoredFile};
 use celeriac_ops::standin::openai::{Control, Fault, OpenAiStub, Options};
 use celeriac_queue::{Client, Envelope, Job, JobContext, JobError, JobId, JobResult, Outcome, RedisConfig, Tries};
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use sqlx::PgPool;
 use tempfile::TempDir;
@@ -91,7 +93,8 @@ fn limited_model_at(base_url: &str, timeout: Duration, pool: &PgPool, client: &C
     let (base_url, api_key) = (base_url.to_owned(), "sk-test".to_owned().into());
     let openai = OpenAi::new(OpenAiConfig { base_url, api_key, model: MODEL.to_owned(), first_byte_timeout: timeout, timeout }).unwrap();
     let admission = Admission::new(client.connection().clone(), pool.clone(), MODEL, limits);
-    Gateway::new(openai, Ledger::new(pool.clone(), keys()), admission)
+    let batching = Batching::new(pool.clone(), keys(), true, Duration::ZERO);
+    Gateway::new(openai, Ledger::new(pool.clone(), keys()), admission).with_batching(batching)
 }
 
 impl Desk {
@@ -164,11 +167,24 @@ impl Desk {
     }
 
     pub(crate) async fn run_as(&self, document_id: i64, job_id: &str) -> JobResult<Processed> {
-        ProcessDocument { document_id }.run(self.documents.clone(), self.context(job_id)).await
+        ProcessDocument::new(document_id).run(self.documents.clone(), self.context(job_id)).await
+    }
+
+    /// A run of the job of a document that has time.
+    pub(crate) async fn run_until(&self, document_id: i64, deadline: DateTime<Utc>) -> JobResult<Processed> {
+        let job = ProcessDocument { document_id, deadline: Some(deadline) };
+        job.run(self.documents.clone(), self.context("job-1")).await
+    }
+
+    /// A run of `run_openai_batches`.
+    pub(crate) async fn run_batches(&self) -> BatchRun {
+        let (base_url, api_key, timeout) = (self.stub.url().to_owned(), "sk-test".to_owned().into(), Duration::from_secs(20));
+        let config = OpenAiConfig { base_url, api_key, model: MODEL.to_owned(), first_byte_timeout: timeout, timeout };
+        BatchRunner::new(self.pool.clone(), keys(), OpenAi::new(config).unwrap()).run(&self.client).await.unwrap()
     }
 
     pub(crate) async fn on_terminal(&self, document_id: i64, outcome: Outcome) {
-        ProcessDocument { document_id }.on_terminal(self.documents.clone(), self.context("job-1"), outcome).await.unwrap();
+        ProcessDocument::new(document_id).on_terminal(self.documents.clone(), self.context("job-1"), outcome).await.unwrap();
     }
 
     pub(crate) fn context(&self, job_id: &str) -> JobContext {

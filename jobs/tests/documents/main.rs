@@ -1,6 +1,7 @@
 //! `process_document` on a real PostgreSQL and Redis, with the real reading process, against the OpenAI stand-in.
 
 mod announced;
+mod batching;
 mod bucket;
 mod completion;
 mod confinement;

@@ -18,6 +18,7 @@ pub(crate) mod key;
 pub(crate) mod keys;
 pub(crate) mod limit;
 pub(crate) mod migrate;
+pub(crate) mod openai_batches;
 pub(crate) mod queue;
 pub(crate) mod recover;
 pub(crate) mod schedule;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::report::{Check, Level, Report};
 use crate::human::{plural, span};
 use crate::stores::Stores;
-use crate::views::{backups, budget, documents, mails, outbox, queues, schedules, workers};
+use crate::views::{backups, budget, documents, mails, openai_batches, outbox, queues, schedules, workers};
 
 /// Longest time of one check.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -19,6 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const RATE_NEEDS: u64 = 20;
 /// A newest backup older than this is worth a look: the nightly one did not come.
 const BACKUP_AGE_MAX: chrono::Duration = chrono::Duration::hours(26);
+/// The provider answers a batch, or gives it up, within a day; what is not done with by then is not coming.
+const BATCH_SECONDS_MAX: f64 = 26.0 * 3_600.0;
+/// A question that waits longer to be put into a batch has nobody who does it.
+const BATCH_WAIT_SECONDS_MAX: f64 = 15.0 * 60.0;
 /// An end of a job that waits longer for its batch or chain to hear of it has no mover.
 const TRANSFER_SECONDS_MAX: f64 = 60.0;
 /// A row that waits for the relay longer than this has no relay.
@@ -26,7 +30,7 @@ const RELAY_SECONDS_MAX: f64 = 30.0;
 
 pub(super) async fn collect(stores: &Stores) -> Report {
     let now = Utc::now();
-    let (database, redis, workers, documents, deleted, mail, failures, schedules, backups, queues, model) = tokio::join!(
+    let (database, redis, workers, documents, deleted, mail, failures, schedules, backups, queues, model, openai_batches) = tokio::join!(
         timed("database", Level::Unhealthy, database(stores).boxed()),
         timed("redis", Level::Unhealthy, redis(stores).boxed()),
         timed("workers", Level::Degraded, count_workers(stores).boxed()),
@@ -38,6 +42,7 @@ pub(super) async fn collect(stores: &Stores) -> Report {
         timed("backups", Level::Degraded, check_backups(stores, now).boxed()),
         timed("queues", Level::Degraded, paused_queues(stores).boxed()),
         timed("model", Level::Degraded, model(stores).boxed()),
+        timed("openai_batches", Level::Degraded, check_openai_batches(stores).boxed()),
     );
     let checks = [
         ("database", database),
@@ -51,6 +56,7 @@ pub(super) async fn collect(stores: &Stores) -> Report {
         ("backups", backups),
         ("queues", queues),
         ("model", model),
+        ("openai_batches", openai_batches),
     ];
     Report::new(now, checks)
 }
@@ -232,6 +238,21 @@ async fn check_backups(stores: &Stores, now: DateTime<Utc>) -> anyhow::Result<Ch
             "verified_age_seconds": age(newest.proved_at),
         }),
     ))
+}
+
+async fn check_openai_batches(stores: &Stores) -> anyhow::Result<Check> {
+    let under_way = openai_batches::under_way(&stores.postgres().await?).await?;
+    let complaint = if under_way.oldest_batch_seconds > BATCH_SECONDS_MAX {
+        let age = span(under_way.oldest_batch_seconds as u64);
+        let trouble = under_way.trouble.as_ref().map_or_else(String::new, |trouble| format!(" ({trouble})"));
+        Some(format!("a batch of questions to OpenAI is {age} old and not done with{trouble}: see `celeriac openai-batches`"))
+    } else if under_way.oldest_waiting_seconds > BATCH_WAIT_SECONDS_MAX {
+        let age = span(under_way.oldest_waiting_seconds as u64);
+        Some(format!("a question has waited {age} for a batch: does the schedule run_openai_batches fire, and a worker serve its queue?"))
+    } else {
+        None
+    };
+    Ok(Check::unless(complaint.map(|words| (Level::Degraded, words)), json!(under_way)))
 }
 
 async fn paused_queues(stores: &Stores) -> anyhow::Result<Check> {

@@ -20,11 +20,12 @@ use crate::views::budget::BudgetView;
 use crate::views::costs::CostRow;
 use crate::views::documents::{Deleted, today};
 use crate::views::mails::MailCounts;
+use crate::views::openai_batches::UnderWay;
 use crate::views::outbox::Backlog;
 use crate::views::queues::QueueRow;
 use crate::views::schedules::ScheduleRow;
 use crate::views::workers::WorkerRow;
-use crate::views::{backups, budget, costs, documents, mails, outbox, queues, schedules, workers};
+use crate::views::{backups, budget, costs, documents, mails, openai_batches, outbox, queues, schedules, workers};
 
 /// Longest wait for one store.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -80,6 +81,7 @@ struct Truth {
     outbox: Backlog,
     schedules: Vec<ScheduleRow>,
     backups: Newest,
+    batches: UnderWay,
 }
 
 async fn patiently<T>(reading: impl Future<Output = anyhow::Result<T>>) -> Option<T> {
@@ -128,6 +130,7 @@ async fn truth(stores: &Stores, now: DateTime<Utc>) -> anyhow::Result<Truth> {
         outbox: outbox::backlog(&pool).await?,
         schedules: schedules::all(&pool).await?,
         backups: backups::newest(&pool).await?,
+        batches: openai_batches::under_way(&pool).await?,
     })
 }
 
@@ -170,6 +173,9 @@ fn describe() {
     describe_gauge!("celeriac_model_limit_tpm", "Tokens a minute: the narrower of set and learned; absent without either");
     describe_gauge!("celeriac_model_budget_usd", "What may be spent in a period; absent without that budget");
     describe_gauge!("celeriac_model_spent_usd", "US dollars spent in the period so far, all models");
+    describe_gauge!("celeriac_openai_batches", "Batches of questions to OpenAI of which something is still to be done");
+    describe_gauge!("celeriac_openai_oldest_batch_seconds", Unit::Seconds, "Age of the oldest of them; 0 when there is none");
+    describe_gauge!("celeriac_openai_batched_questions", "Questions by state: waiting (for a batch), sent (in one that has not ended)");
     describe_gauge!("celeriac_outbox_rows", "Outbox rows by stage: unrelayed (not yet in Redis), unconfirmed (in Redis, not ended)");
     describe_gauge!(
         "celeriac_outbox_oldest_unrelayed_seconds",
@@ -270,6 +276,10 @@ fn record_truth(truth: &Truth, now: DateTime<Utc>) {
         gauge!("celeriac_paid_tokens_today", "model" => model.clone(), "direction" => "output").set(row.output_tokens as f64);
         gauge!("celeriac_paid_cost_usd_today", "model" => model).set(row.cost_usd);
     }
+    gauge!("celeriac_openai_batches").set(truth.batches.batches as f64);
+    gauge!("celeriac_openai_oldest_batch_seconds").set(truth.batches.oldest_batch_seconds);
+    gauge!("celeriac_openai_batched_questions", "state" => "waiting").set(truth.batches.waiting as f64);
+    gauge!("celeriac_openai_batched_questions", "state" => "sent").set(truth.batches.sent as f64);
     gauge!("celeriac_outbox_rows", "stage" => "unrelayed").set(truth.outbox.unrelayed as f64);
     gauge!("celeriac_outbox_rows", "stage" => "unconfirmed").set(truth.outbox.unconfirmed as f64);
     gauge!("celeriac_outbox_oldest_unrelayed_seconds").set(truth.outbox.oldest_unrelayed_seconds.unwrap_or(0.0));

@@ -11,6 +11,7 @@ pub(crate) mod documents;
 pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod mails;
+pub(crate) mod openai_batches;
 pub(crate) mod outbox;
 pub(crate) mod queues;
 pub(crate) mod schedules;

@@ -100,6 +100,7 @@ async fn models_files_and_batches_are_as_published_at_every_station() {
     let cancelled = caller.get(&path).await;
     assert_eq!(cancelled["status"], "cancelled");
     batch_schema.check(&cancelled);
+    Published::schema("ListFilesResponse").check(&caller.get("/files?purpose=batch&limit=2").await);
     Published::schema("ListBatchesResponse").check(&caller.get("/batches?limit=3").await);
 }
 
