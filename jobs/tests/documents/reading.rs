@@ -15,7 +15,7 @@ async fn a_page_that_cannot_be_read_leaves_the_others() {
     let [InspectedPage::Picture { .. }, InspectedPage::Failed(sentence), InspectedPage::Picture { .. }] = &pages[..] else {
         panic!("{pages:?}");
     };
-    assert_eq!(sentence, "The page is damaged and cannot be read.");
+    assert_eq!(sentence, "The page is a picture of a kind that cannot be read.");
 }
 
 #[tokio::test]
