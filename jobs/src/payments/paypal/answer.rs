@@ -119,7 +119,8 @@ impl Answer {
         match self.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => PaymentError::Unauthorized(words),
             StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => PaymentError::NoAnswer(words),
-            status if status.is_server_error() => PaymentError::NoAnswer(words),
+            // Also of a status that no standard knows: nobody can say what was done.
+            status if status.as_u16() >= 500 => PaymentError::NoAnswer(words),
             _ if self.names("DUPLICATE_INVOICE_ID") => PaymentError::AlreadyPaid,
             _ if self.names("ORDER_COMPLETION_IN_PROGRESS") => PaymentError::NoAnswer(words),
             _ => PaymentError::Refused(words),
