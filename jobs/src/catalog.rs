@@ -3,7 +3,7 @@
 use celeriac_queue::Policy;
 use serde_json::{Value, json};
 
-use crate::{backup, batching, documents, licenses, mail, purge, renewals};
+use crate::{backup, batching, denial_letters, documents, licenses, mail, purge, renewals};
 
 /// What there is to know about a job before enqueueing it.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +37,12 @@ pub fn catalog() -> Vec<JobInfo> {
             policy: purge::policy(),
             summary: "Deletes documents, with their files, that users deleted long ago.",
             example: json!({ "dry_run": false }),
+        },
+        JobInfo {
+            name: denial_letters::NAME,
+            policy: denial_letters::policy(),
+            summary: "Takes a letter apart that refuses something: what was denied, why, and until when it can be contested.",
+            example: json!({ "document_id": 1 }),
         },
         JobInfo {
             name: licenses::NAME,

@@ -10,7 +10,7 @@ pub fn openai(bytes: &[u8]) {
     let Some((status, rest)) = status(bytes) else { return };
     if status == 200 {
         if let Some(text) = openai::fuzzing::answered(rest)
-            && let Ok(analysis) = Analysis::parse(&text, false)
+            && let Ok(analysis) = Analysis::parse(&text)
         {
             assert!(!analysis.summary.is_empty() && analysis.key_points.len() <= 100);
         }
@@ -58,7 +58,7 @@ pub fn column(bytes: &[u8]) {
     let keys: Vec<&str> = keys.split(',').collect();
     let Ok(ring) = FieldKeys::new(&keys) else { return };
     if let Ok(plain) = ring.decrypt(token) {
-        let _ = Analysis::parse(&plain, false);
+        let _ = Analysis::parse(&plain);
     }
     assert_eq!(ring.decrypt(&ring.encrypt(token)).expect("its own token"), token);
 }

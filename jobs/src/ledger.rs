@@ -297,12 +297,12 @@ impl Ledger {
         Ok(())
     }
 
-    /// Deletes the stored answers of a step, which may repeat a document's text; what they were for, their digests and their cost stay. Asked
-    /// again, such a call is made and paid for again.
+    /// Deletes the stored answers of a step, which may repeat a document's text, in the caller's transaction; what they were for, their
+    /// digests and their cost stay. Asked again, such a call is made and paid for again.
     ///
     /// # Errors
     /// When PostgreSQL does not answer.
-    pub async fn forget_answers(&self, subject: Subject, step: &str) -> anyhow::Result<()> {
+    pub async fn forget_answers(transaction: &mut PgConnection, subject: Subject, step: &str) -> sqlx::Result<()> {
         sqlx::query!(
             "update celeriac.paid_calls set answer = null, answer_deleted_at = now()
              where subject_kind = $1 and subject_id = $2 and step = $3 and answer is not null",
@@ -310,9 +310,23 @@ impl Ledger {
             subject.id,
             step
         )
-        .execute(&self.pool)
+        .execute(transaction)
         .await?;
         Ok(())
+    }
+
+    /// What every call about the subject has used, input and output, as far as it is known.
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer.
+    pub async fn tokens_of(transaction: &mut PgConnection, subject: Subject) -> sqlx::Result<i32> {
+        let tokens = sqlx::query_scalar!(
+            r#"select coalesce(sum(coalesce(input_tokens, 0)::bigint + coalesce(output_tokens, 0)), 0)::bigint as "tokens!"
+               from celeriac.paid_calls where subject_kind = $1 and subject_id = $2"#,
+            subject.kind,
+            subject.id
+        );
+        Ok(i32::try_from(tokens.fetch_one(transaction).await?).unwrap_or(i32::MAX))
     }
 
     fn answer(

@@ -6,6 +6,7 @@
 // The jobs.
 pub mod backup;
 pub mod batching;
+pub mod denial_letters;
 pub mod documents;
 pub mod licenses;
 pub mod mail;
@@ -52,6 +53,7 @@ pub fn register_all(registry: &mut celeriac_queue::Registry, services: &Services
     registry.register::<documents::ProcessDocument>(documents::Documents::new(services));
     registry.register::<mail::SendDocumentReadyEmail>(services.mailing.clone());
     registry.register::<purge::PurgeDocuments>(services.purging.clone());
+    registry.register::<denial_letters::DecodeDenialLetter>(documents::Documents::new(services));
     registry.register::<licenses::ExpireLicenses>(licenses::Licensing { pool: services.pool.clone() });
     registry.register::<renewals::ProcessRenewals>(services.renewing.clone());
     registry.register::<backup::BackupDatabase>(services.backups.clone());

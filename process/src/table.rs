@@ -173,7 +173,7 @@ pub static SETTINGS: &[Setting] = &[
         Kind::Integer { min: 1_000, max: 1_000_000 },
         Some("100000"),
         "100000",
-        "Longest text given to the model, tokens (estimated as three bytes each); what is beyond is left out and said to be.",
+        "Longest text given to the model in one question, tokens (estimated as three bytes each); for what is longer see DOCUMENT_LONG.",
     ),
     plain(
         "OPENAI_OUTPUT_TOKENS_MAX",
@@ -260,6 +260,34 @@ pub static SETTINGS: &[Setting] = &[
         Some("2"),
         "2",
         "Scanned pages of one document that are recognized at once.",
+    ),
+    plain(
+        "DOCUMENT_PARTIAL",
+        Kind::OneOf(&["keep", "refuse"]),
+        Some("keep"),
+        "refuse",
+        "Of a document with pages that cannot be read: `keep` analyzes the others and says which are missing, `refuse` fails it.",
+    ),
+    plain(
+        "DOCUMENT_LONG",
+        Kind::OneOf(&["map_reduce", "truncate"]),
+        Some("map_reduce"),
+        "truncate",
+        "A document too long for OPENAI_INPUT_TOKENS_MAX: `map_reduce` asks about it in parts and combines the answers, `truncate` asks about its beginning.",
+    ),
+    plain(
+        "DOCUMENT_MEMO",
+        Kind::Flag,
+        Some("true"),
+        "false",
+        "Whether a file that was analyzed before for the same user, by the same instructions and model, is not paid for again.",
+    ),
+    plain(
+        "DOCUMENTS_PER_MONTH",
+        Kind::Integer { min: 0, max: 1_000_000 },
+        None,
+        "50",
+        "Documents of one user that are processed in a calendar month (UTC); unset: no limit. `celeriac usage limit` sets a user's own.",
     ),
     plain("DOCUMENT_RETRY_BASE", Kind::Duration, Some("60s"), "60s", "First wait before a document is tried again; doubles each time."),
     plain(

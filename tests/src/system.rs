@@ -92,6 +92,9 @@ impl System {
             ("SCHEDULER_LEASE", "2s".to_owned()),
             ("RELAY_SWEEP", "1s".to_owned()),
             ("DOCUMENT_RETRY_BASE", "200ms".to_owned()),
+            // Every document has its own calls, whatever else is installed here and was asked before.
+            ("DOCUMENT_OCR", "vision".to_owned()),
+            ("DOCUMENT_MEMO", "false".to_owned()),
             ("LOG_LEVEL", "info,celeriac_queue=debug,celeriac_worker=debug,celeriac_scheduler=debug".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))

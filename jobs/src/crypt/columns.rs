@@ -12,5 +12,11 @@ const fn column(table: &'static str, column: &'static str) -> EncryptedColumn {
 }
 
 /// A column whose comment in the database speaks of a Fernet token, or says "encrypted like" another, must be here: a test looks.
-pub const ENCRYPTED_COLUMNS: &[EncryptedColumn] =
-    &[column("documents", "ai_summary"), column("paid_calls", "answer"), column("batched_questions", "request")];
+pub const ENCRYPTED_COLUMNS: &[EncryptedColumn] = &[
+    column("documents", "ai_summary"),
+    column("document_pages", "text"),
+    column("denial_letters", "details"),
+    column("denied_conditions", "details"),
+    column("paid_calls", "answer"),
+    column("batched_questions", "request"),
+];

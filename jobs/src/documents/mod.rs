@@ -1,12 +1,14 @@
-//! `process_document`: reads an uploaded file, asks the model about it, and saves the analysis and the completion in one transaction.
+//! Jobs that study an uploaded document: read its pages, ask the model about them, and save the finding and the completion in one transaction.
 //!
 //! ```text
-//!  begin ─▶ consent ─▶ open the file ─▶ read its pages (child process) ─▶ ask the model (ledger) ─▶ save and complete
-//!  processing ──────────────────────────────────────────────────────────▶ analyzing ─────────────▶ completed
+//!  begin ─▶ consent, limits ─▶ read the pages (child process) ─▶ recognize pictures ─▶ ask the model ─▶ save and complete
+//!  processing ────────────────────────────────────────────────────────────────────▶ analyzing ─────▶ completed
 //! ```
 //!
-//! Each step can be the last one a worker makes. The next run begins anew, except that a model call that was answered is not made again
-//! (see [`crate::ledger`]); a run that was overtaken by a newer one can write nothing (`documents.fence`).
+//! Each step can be the last one a worker makes. The next run goes on where it stopped: recognized pages are stored, answered model calls are
+//! not made again (see [`crate::ledger`]); a run that was overtaken by a newer one can write nothing (`fence`).
+//!
+//! What the jobs differ in is their `Study`: `process_document` here, `decode_denial_letter` in [`crate::denial_letters`].
 
 use std::time::Duration;
 
@@ -14,41 +16,59 @@ use celeriac_queue::{Backoff, Policy};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-#[cfg(feature = "handlers")]
-mod ask;
+// What is read.
 #[cfg(feature = "handlers")]
 pub mod child;
 #[cfg(feature = "handlers")]
-mod ending;
-#[cfg(feature = "handlers")]
 mod inspect;
 #[cfg(feature = "handlers")]
-mod material;
+mod intake;
 #[cfg(feature = "handlers")]
 mod ocr;
 #[cfg(feature = "handlers")]
 mod ocr_words;
 #[cfg(feature = "handlers")]
-mod reader;
+mod page;
 #[cfg(feature = "handlers")]
-mod reading;
+mod pages;
+#[cfg(feature = "handlers")]
+mod reader;
 #[cfg(feature = "handlers")]
 mod reading_fault;
 #[cfg(feature = "handlers")]
-mod rows;
+mod recognize;
+// What is asked.
 #[cfg(feature = "handlers")]
-mod run;
+mod asking;
+#[cfg(feature = "handlers")]
+mod material;
+#[cfg(feature = "handlers")]
+pub(crate) mod prompts;
+#[cfg(feature = "handlers")]
+pub(crate) mod summary;
+// What becomes of it.
+#[cfg(feature = "handlers")]
+mod describe;
+#[cfg(feature = "handlers")]
+pub(crate) mod ending;
+#[cfg(feature = "handlers")]
+pub(crate) mod kept;
+#[cfg(feature = "handlers")]
+pub(crate) mod run;
 #[cfg(feature = "handlers")]
 mod settings;
 #[cfg(feature = "handlers")]
-mod summary;
+pub(crate) mod study;
+#[cfg(feature = "handlers")]
+mod usage;
 
 #[cfg(feature = "handlers")]
 pub use {
     inspect::{InspectedPage, Unreadable, inspect},
+    kept::{Kept, MissingPage},
     ocr::{Ocr, find_tesseract, missing_languages, tesseract_installed},
     reader::ChildProgram,
-    settings::{Documents, Limits},
+    settings::{Documents, Limits, LongDocuments, Partial},
     summary::{Analysis, DatedFact},
 };
 
@@ -63,6 +83,18 @@ const SOFT_TIME_LIMIT: Duration = Duration::from_secs(25 * 60);
 const ATTEMPTS_MAX: u32 = 4;
 /// Used where no setting says otherwise (DOCUMENT_RETRY_BASE).
 const RETRY_BASE: Duration = Duration::from_secs(60);
+
+/// Policy of every job that studies a document: queue `documents`, four attempts, waits of up to 60, 120 and 240 seconds between them.
+pub(crate) fn study_policy() -> Policy {
+    Policy {
+        queue: crate::queues::documents(),
+        max_attempts: ATTEMPTS_MAX,
+        backoff: backoff(RETRY_BASE),
+        time_limit: TIME_LIMIT,
+        soft_time_limit: Some(SOFT_TIME_LIMIT),
+        ..Policy::default()
+    }
+}
 
 /// The document to process, a row of `celeriac.documents`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,21 +114,14 @@ impl ProcessDocument {
 
 /// Queue `documents`, four attempts, waits of up to 60, 120 and 240 seconds between them.
 pub fn policy() -> Policy {
-    Policy {
-        queue: crate::queues::documents(),
-        max_attempts: ATTEMPTS_MAX,
-        backoff: backoff(RETRY_BASE),
-        time_limit: TIME_LIMIT,
-        soft_time_limit: Some(SOFT_TIME_LIMIT),
-        ..Policy::default()
-    }
+    study_policy()
 }
 
 fn backoff(base: Duration) -> Backoff {
     Backoff { base, factor: 2.0, max: base.saturating_mul(8), jitter: true }
 }
 
-/// What a finished job says of its document; the analysis itself is in the database only.
+/// What a finished job says of its document; the finding itself is in the database only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Processed {
     pub document_id: i64,
@@ -119,7 +144,7 @@ impl celeriac_queue::Job for ProcessDocument {
     }
 
     async fn run(self, documents: Documents, ctx: celeriac_queue::JobContext) -> celeriac_queue::JobResult<Processed> {
-        run::run(self, &documents, &ctx).await
+        run::run::<describe::Describe>(self.document_id, self.deadline, &documents, &ctx).await
     }
 
     async fn on_terminal(
@@ -128,6 +153,6 @@ impl celeriac_queue::Job for ProcessDocument {
         _ctx: celeriac_queue::JobContext,
         outcome: celeriac_queue::Outcome,
     ) -> anyhow::Result<()> {
-        ending::close(self.document_id, &documents, &outcome).await
+        ending::close::<describe::Describe>(self.document_id, &documents, &outcome).await
     }
 }

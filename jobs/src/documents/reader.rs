@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use futures::StreamExt;
+use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -92,6 +93,7 @@ pub(super) struct PageStream {
     /// Gone while the next page is waited for: a wait that was given up may have taken half a message.
     output: Option<ChildStdout>,
     page_count: u32,
+    content_sha256: String,
     told: u32,
     limits: Limits,
     /// What is left of the time that may be spent waiting for the child.
@@ -108,18 +110,25 @@ pub(super) async fn open(file: StoredFile, limits: &Limits, done: &BTreeSet<u32>
     let input = child.stdin.take().context("the reading process has an input")?;
     let output = child.stdout.take().context("the reading process has an output")?;
     let (limits, patience) = (limits.clone(), limits.child_timeout);
-    let mut pages = PageStream { child, output: Some(output), page_count: 0, told: 0, limits, patience };
+    let mut pages = PageStream { child, output: Some(output), page_count: 0, content_sha256: String::new(), told: 0, limits, patience };
+    let mut content_sha256 = String::new();
     let heard = {
-        let mut hearing = pin!(pages.hear());
+        let (mut feeding, mut hearing) = (pin!(feed(input, file, patience)), pin!(pages.hear()));
         tokio::select! {
             biased;
             // First of all whether it was given the whole file: of a part it can only say that it is damaged.
-            fed = feed(input, file, patience) => {
-                fed?;
+            fed = &mut feeding => {
+                content_sha256 = fed?;
                 tokio::time::timeout(patience, hearing).await.unwrap_or_else(|_| Err(too_slow(patience)))
             }
-            // The child takes the whole file before it says a word, unless it dies of it.
-            heard = &mut hearing => heard,
+            heard = &mut hearing => {
+                // It opens the file when it has the last byte, which the feeder may not know yet. If it has died or refused, the rest is of
+                // no use.
+                if matches!(heard, Ok((Message::Opened { .. }, _))) {
+                    content_sha256 = feeding.await?;
+                }
+                heard
+            }
         }
     };
     match heard? {
@@ -127,12 +136,18 @@ pub(super) async fn open(file: StoredFile, limits: &Limits, done: &BTreeSet<u32>
         (Message::Failed { fault }, _) => return Err(reading_fault::of_file(&fault)),
         _ => return Err(anyhow!("the reading process did not begin with the number of pages").into()),
     }
+    pages.content_sha256 = content_sha256;
     Ok(pages)
 }
 
 impl PageStream {
     pub(super) fn page_count(&self) -> u32 {
         self.page_count
+    }
+
+    /// Digest of the whole file, in hexadecimal.
+    pub(super) fn content_sha256(&self) -> &str {
+        &self.content_sha256
     }
 
     /// The next page; `None` after the last. Not to be called again once it has failed or was given up half-way.
@@ -215,16 +230,18 @@ fn start(file: &StoredFile, limits: &Limits, done: &BTreeSet<u32>) -> anyhow::Re
         .context("starting the reading process")
 }
 
-/// Streams the file in, so that the worker never holds it whole. The storage may take its time; the child may not.
-async fn feed(mut input: ChildStdin, mut file: StoredFile, patience: Duration) -> Result<(), Fault> {
+/// Streams the file in, so that the worker never holds it whole, and returns its digest. The storage may take its time; the child may not.
+async fn feed(mut input: ChildStdin, mut file: StoredFile, patience: Duration) -> Result<String, Fault> {
+    let mut digest = Sha256::new();
     while let Some(piece) = file.contents.next().await {
         let piece = piece.context("reading the stored file")?;
+        digest.update(&piece);
         match tokio::time::timeout(patience, input.write_all(&piece)).await {
             Err(_) => return Err(too_slow(patience)),
             // The child has decided without reading the rest.
-            Ok(Err(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => break,
             Ok(other) => other.context("handing the file to the reading process")?,
         }
     }
-    Ok(())
+    Ok(hex::encode(digest.finalize()))
 }

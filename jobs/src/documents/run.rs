@@ -1,135 +1,237 @@
-//! One run of `process_document`, step by step.
+//! One run of a job that studies a document, step by step: what differs between the jobs is their [`Study`].
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use celeriac_queue::{JobContext, JobError, JobResult};
 use chrono::{DateTime, Utc};
+use serde_json::json;
 
-use super::ending::subject;
-use super::reading::{self, Page, Reading};
-use super::rows::{self, Begun, Completion, Run};
-use super::{Documents, ProcessDocument, Processed, SOFT_TIME_LIMIT, ask, material};
+use super::asking::{self, Asked};
+use super::kept::{Kept, MissingPage, Strategy};
+use super::page::{self, Page, Source};
+use super::study::{Begun, Completion, Recalled, Run, Sameness, Study};
+use super::{Documents, Processed, SOFT_TIME_LIMIT, intake, pages, reader, usage};
 use crate::checkpoint::checkpoint;
 use crate::fault::{Fault, Next};
-use crate::storage::{StorageError, StoredFile};
+use crate::ledger::{Ledger, Subject};
 
 /// Begins a run and carries it to its end; a failure is told to the user before the queue hears of it.
-pub(super) async fn run(job: ProcessDocument, documents: &Documents, ctx: &JobContext) -> JobResult<Processed> {
-    let ProcessDocument { document_id, deadline } = job;
+pub(crate) async fn run<S: Study>(
+    document_id: i64,
+    deadline: Option<DateTime<Utc>>,
+    documents: &Documents,
+    ctx: &JobContext,
+) -> JobResult<Processed> {
     let started = Instant::now();
     // Before anything is read again: nothing can be done until the answer has come.
     if deadline.is_some()
-        && let Some(wait) = documents.gateway.waits(subject(document_id)).await?
+        && let Some(wait) = documents.gateway.waits(Subject { kind: S::SUBJECT, id: document_id }).await?
     {
         return Err(JobError::Snooze(wait, "the question waits for a batch of OpenAI's, at half the price".to_owned()));
     }
-    let run = match rows::begin(&documents.pool, document_id).await? {
+    let run = match S::begin(&documents.pool, document_id).await? {
         Begun::Run(run) => run,
         Begun::Completed => return Ok(Processed { document_id, fresh: false, pages: None, tokens: None }),
         Begun::Deleted => return Err(JobError::bury(format!("Document {document_id} has been deleted, so it is not processed."))),
         Begun::Missing => return Err(JobError::bury(format!("There is no document {document_id}."))),
     };
     checkpoint("documents.after_begin").await;
-    let steps = steps(&run, deadline, documents, ctx, started);
     let result = tokio::select! {
-        result = steps => result,
+        result = steps::<S>(&run, deadline, documents, ctx, started) => result,
         () = ctx.soft_limit_reached() => Err(out_of_time()),
     };
     match result {
         Ok(processed) => Ok(processed),
-        Err(fault) => Err(report(&run, fault, documents, ctx).await),
+        Err(fault) => Err(report::<S>(&run, fault, documents, ctx).await),
     }
 }
 
-async fn steps(
+/// How long each stage took.
+#[derive(Default)]
+struct Stages {
+    opening: Duration,
+    reading: Duration,
+    recognizing: Duration,
+    asking: Duration,
+}
+
+async fn steps<S: Study>(
     run: &Run,
     deadline: Option<DateTime<Utc>>,
     documents: &Documents,
     ctx: &JobContext,
     started: Instant,
 ) -> Result<Processed, Fault> {
-    ctx.progress(5.0, "opening the file").await;
-    check_consent(run, documents).await?;
-    let file = open(run, documents).await?;
-    ctx.progress(10.0, "reading the pages").await;
-    let reading = read(file, documents).await?;
+    let mut stages = Stages::default();
+    ctx.progress_of("opening", 5.0, "opening the file").await;
+    intake::check_consent(run, documents).await?;
+    if S::IS_MAIN {
+        usage::count(&documents.pool, run.document_id, documents.limits.documents_per_month).await?;
+    }
+    let file = intake::open(run, documents).await?;
+    let version = file.version.clone();
+    let earlier = page::recognized::<S>(&documents.pool, run, &version, &documents.keys).await?;
+    let stream = reader::open(file, &documents.limits, &earlier.keys().copied().collect()).await?;
+    let content_sha256 = stream.content_sha256().to_owned();
+    stages.opening = started.elapsed();
+
+    let same = Sameness { content_sha256: &content_sha256, prompt_version: &S::ask().version, model_asked: documents.gateway.model() };
+    if documents.limits.memo
+        && let Some(recalled) = S::recall(&documents.pool, run, &same, &documents.keys).await?
+    {
+        let completion = of_memo::<S>(recalled, content_sha256, documents, started, &stages);
+        return complete::<S>(run, completion, documents, ctx).await;
+    }
+
+    ctx.progress_of("reading", 10.0, "reading the pages").await;
+    let reading_from = Instant::now();
+    let desk = pages::Desk { run, documents, ctx, file_version: &version };
+    let read = pages::read::<S>(stream, earlier, desk).await?;
+    check_worth(&read.pages)?;
+    stages.reading = reading_from.elapsed();
+    stages.recognizing = read.recognizing;
     checkpoint("documents.after_extract").await;
-    run.analyzing(&documents.pool).await?;
-    ctx.progress(50.0, &asking_about(reading.pages.len())).await;
-    let (page_count, text_length) = (reading.page_count(), reading.text_length());
-    let material = material::of(reading, documents.limits.input_tokens_max);
-    let answer = ask::ask(run, material, deadline, documents, ctx).await?;
-    ctx.progress(95.0, if answer.fresh { "saving the result" } else { "saving the result that was paid for before" }).await;
-    let completion = Completion {
-        encrypted_analysis: documents.keys.encrypt(&serde_json::to_string(&answer.value)?),
-        model: answer.model,
-        tokens: answer.input_tokens.saturating_add(answer.output_tokens),
-        page_count,
-        text_length,
-        processing_ms: i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX),
-    };
-    run.complete(&documents.pool, &completion, documents.announcing).await?;
-    Ok(Processed { document_id: run.document_id, fresh: true, pages: Some(page_count), tokens: Some(completion.tokens) })
+
+    S::analyzing(&documents.pool, run).await?;
+    let asking_from = Instant::now();
+    let asked = asking::ask::<S>(&read.pages, run, deadline, documents, ctx).await?;
+    stages.asking = asking_from.elapsed();
+    let completion = of_answer::<S>(asked, &read.pages, content_sha256, documents, started, &stages);
+    complete::<S>(run, completion, documents, ctx).await
 }
 
-async fn check_consent(run: &Run, documents: &Documents) -> Result<(), Fault> {
-    if run.has_consent(&documents.pool).await? {
-        return Ok(());
-    }
-    Err(Fault::never("You have not agreed to processing by AI, so the document was not read. Please agree and upload it again."))
-}
-
-async fn open(run: &Run, documents: &Documents) -> Result<StoredFile, Fault> {
-    let file = documents.storage.open(&run.file_path).await.map_err(|error| match error {
-        StorageError::Outside => Fault::never("The stored path of this document is not valid, so it was not read.").because(error),
-        StorageError::Missing => Fault::never("The file of this document is not in the storage. Please upload it again."),
-        StorageError::Refused(reason) => {
-            let sentence = "The storage of uploads is not available at the moment; processing goes on when an operator has seen to it.";
-            Fault::operator(sentence, reason)
-        }
-        denied @ StorageError::Denied(_) => Fault::again("The storage gave no access to the file of this document.").because(denied),
-        StorageError::Failed(error) => Fault::again("The storage could not be reached.").because(error),
-    })?;
-    let max = documents.limits.bytes_max;
-    if file.bytes > max {
-        let sentence = format!("The file is {} large; at most {} can be processed.", megabytes(file.bytes), megabytes(max));
-        return Err(Fault::never(sentence));
-    }
-    Ok(file)
-}
-
-async fn read(file: StoredFile, documents: &Documents) -> Result<Reading, Fault> {
-    let reading = reading::read(file, &documents.limits).await?;
-    if reading.pages.iter().all(|page| matches!(page, Page::Blank)) {
+/// Whether there is anything to ask about.
+fn check_worth(pages: &[Page]) -> Result<(), Fault> {
+    if pages.iter().all(Page::is_blank) {
         return Err(Fault::never("The document is blank: there is neither text nor a picture on its pages."));
     }
-    Ok(reading)
+    if pages.iter().all(|page| page.is_missing() || page.is_blank()) {
+        let reason = pages.iter().find_map(|page| page.problem.clone()).unwrap_or_default();
+        return Err(Fault::never(format!("No page of the document could be read. {reason}").trim_end()));
+    }
+    Ok(())
+}
+
+fn of_answer<S: Study>(
+    asked: Asked<S::Finding>,
+    pages: &[Page],
+    content_sha256: String,
+    documents: &Documents,
+    started: Instant,
+    stages: &Stages,
+) -> Completion<S::Finding> {
+    let missing = pages.iter().filter(|page| page.source == Source::Failed);
+    let pages_missing = missing.map(|page| MissingPage { page: page.number, reason: page.problem.clone().unwrap_or_default() }).collect();
+    Completion {
+        kept: Kept { finding: asked.finding, truncated: asked.strategy == Strategy::Truncated, pages_missing },
+        strategy: asked.strategy,
+        prompt_version: &S::ask().version,
+        content_sha256,
+        model_asked: documents.gateway.model().to_owned(),
+        model: asked.model,
+        page_count: i32::try_from(pages.len()).unwrap_or(i32::MAX),
+        text_length: pages.iter().map(Page::characters).fold(0, i32::saturating_add),
+        ocr_confidence: mean_confidence(pages),
+        processing_ms: milliseconds(started.elapsed()),
+        stage_ms: stages.shown(),
+    }
+}
+
+/// The same file of the same user was answered before: its finding again, at no cost.
+fn of_memo<S: Study>(
+    recalled: Recalled<S::Finding>,
+    content_sha256: String,
+    documents: &Documents,
+    started: Instant,
+    stages: &Stages,
+) -> Completion<S::Finding> {
+    Completion {
+        kept: Kept { finding: recalled.finding, truncated: false, pages_missing: Vec::new() },
+        strategy: Strategy::Memo,
+        prompt_version: &S::ask().version,
+        content_sha256,
+        model_asked: documents.gateway.model().to_owned(),
+        model: recalled.model,
+        page_count: recalled.page_count,
+        text_length: recalled.text_length,
+        ocr_confidence: recalled.ocr_confidence,
+        processing_ms: milliseconds(started.elapsed()),
+        stage_ms: stages.shown(),
+    }
+}
+
+/// Result, usage and completion, together or not at all. The text of the pages goes in the same step.
+async fn complete<S: Study>(
+    run: &Run,
+    completion: Completion<S::Finding>,
+    documents: &Documents,
+    ctx: &JobContext,
+) -> Result<Processed, Fault> {
+    ctx.progress_of("saving", 95.0, "saving the result").await;
+    let mut transaction = documents.pool.begin().await?;
+    // A worker that is frozen in here holds the row's lock: PostgreSQL ends it then, so that the run that follows can begin.
+    sqlx::query!("select set_config('idle_in_transaction_session_timeout', '5s', true)").fetch_one(&mut *transaction).await?;
+    let tokens = Ledger::tokens_of(&mut transaction, Subject { kind: S::SUBJECT, id: run.document_id }).await?;
+    usage::raise_tokens(&mut transaction, run.user_id, tokens).await?;
+    if !S::complete(&mut transaction, run, &completion, tokens, &documents.keys).await? {
+        transaction.rollback().await?;
+        return Err(Fault::superseded());
+    }
+    if S::IS_MAIN {
+        documents.announcing.announce(&mut transaction, run.document_id).await?;
+    }
+    super::ending::forget_text(&mut transaction, S::SUBJECT, run.document_id).await?;
+    checkpoint("documents.before_commit").await;
+    transaction.commit().await?;
+    checkpoint("documents.after_commit").await;
+    tracing::info!(
+        document.id = run.document_id,
+        job.id = %ctx.id(),
+        pages = completion.page_count,
+        tokens,
+        strategy = completion.strategy.name(),
+        stage_ms = %completion.stage_ms,
+        "the document is completed"
+    );
+    Ok(Processed { document_id: run.document_id, fresh: true, pages: Some(completion.page_count), tokens: Some(tokens) })
 }
 
 /// Writes the sentence for the user (unless a newer run has the document), the detail for the operator, and answers the queue.
-async fn report(run: &Run, fault: Fault, documents: &Documents, ctx: &JobContext) -> JobError {
+async fn report<S: Study>(run: &Run, fault: Fault, documents: &Documents, ctx: &JobContext) -> JobError {
     let detail = fault.detail.as_ref().map(|detail| format!("{detail:#}"));
     tracing::warn!(document.id = run.document_id, job.id = %ctx.id(), attempt = ctx.attempt(), detail, "{}", fault.sentence);
     if !matches!(fault.next, Next::Superseded | Next::Later(_))
-        && let Err(error) = run.explain(&documents.pool, &fault.sentence).await
+        && let Err(error) = S::explain(&documents.pool, run, &fault.sentence).await
     {
         tracing::warn!(document.id = run.document_id, %error, "the sentence for the user could not be stored");
     }
     fault.into_job_error(&documents.backoff, ctx.attempt())
 }
 
-fn asking_about(pages: usize) -> String {
-    format!("asking the model about {pages} {}", if pages == 1 { "page" } else { "pages" })
+impl Stages {
+    fn shown(&self) -> serde_json::Value {
+        json!({
+            "opening": milliseconds(self.opening),
+            "reading": milliseconds(self.reading),
+            "recognizing": milliseconds(self.recognizing),
+            "asking": milliseconds(self.asking)
+        })
+    }
+}
+
+/// Of the pages whose confidence is known, by the length of their text.
+fn mean_confidence(pages: &[Page]) -> Option<f32> {
+    let known = pages.iter().filter_map(|page| page.confidence.map(|confidence| (f64::from(confidence), f64::from(page.characters()))));
+    let (sum, weight) = known.fold((0.0, 0.0), |(sum, weight), (confidence, length)| (sum + confidence * length, weight + length));
+    (weight > 0.0).then(|| (sum / weight) as f32)
 }
 
 fn out_of_time() -> Fault {
     Fault::again(format!("Processing took longer than {} minutes and was stopped.", SOFT_TIME_LIMIT.as_secs() / 60))
 }
 
-/// In megabytes as people count uploads (1,048,576 bytes), with one decimal where it is not whole.
-fn megabytes(bytes: u64) -> String {
-    let tenths = (bytes as f64 / 1_048_576.0 * 10.0).round() / 10.0;
-    format!("{tenths} MB")
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -137,9 +239,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_read_as_people_say_them() {
-        assert_eq!(megabytes(52_428_800), "50 MB");
-        assert_eq!(megabytes(53_477_376), "51 MB");
-        assert_eq!(megabytes(52_600_000), "50.2 MB");
+    fn the_mean_confidence_counts_long_pages_more_and_unknown_ones_not_at_all() {
+        let page = |text: &str, confidence| Page { number: 1, source: Source::Tesseract, text: text.into(), confidence, problem: None };
+        assert_eq!(mean_confidence(&[page("abc", Some(90.0)), page("d", Some(50.0)), page("unknown", None)]), Some(80.0));
+        assert_eq!(mean_confidence(&[page("unknown", None)]), None);
     }
 }

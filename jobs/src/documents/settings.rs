@@ -44,12 +44,38 @@ pub struct Limits {
     pub tesseract: PathBuf,
     /// Pages of one document recognized at once.
     pub pages_parallel: usize,
+    /// Whether the rest of a document is of use when a page cannot be read.
+    pub partial: Partial,
+    /// What is done with a document longer than one question may be.
+    pub long_documents: LongDocuments,
+    /// Whether a file that was answered before for the same user is not paid for again.
+    pub memo: bool,
+    /// Documents of a user in a month, for users without a limit of their own; `None`: no limit.
+    pub documents_per_month: Option<i64>,
     /// Tesseract's languages, as it wants them: `eng` or `eng+deu`.
     pub ocr_languages: String,
     /// Text given to the model, by the estimate that three bytes are at least a token.
     pub input_tokens_max: u32,
     /// Length of the model's answer.
     pub output_tokens_max: u32,
+}
+
+/// What becomes of a document of which some pages cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Partial {
+    /// The others are studied, and the result says which are missing.
+    Keep,
+    /// It fails.
+    Refuse,
+}
+
+/// What becomes of a document that is longer than one question may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LongDocuments {
+    /// Asked about in parts, and the answers combined.
+    MapReduce,
+    /// Only its beginning is asked about.
+    Truncate,
 }
 
 impl Limits {
@@ -65,6 +91,13 @@ impl Limits {
             ocr: Ocr::from_settings(settings),
             tesseract: ocr::find_tesseract().unwrap_or_else(|| ocr::TESSERACT.into()),
             pages_parallel: small("DOCUMENT_PAGES_PARALLEL") as usize,
+            partial: if settings.text("DOCUMENT_PARTIAL") == "refuse" { Partial::Refuse } else { Partial::Keep },
+            long_documents: match settings.text("DOCUMENT_LONG") {
+                "truncate" => LongDocuments::Truncate,
+                _ => LongDocuments::MapReduce,
+            },
+            memo: settings.flag("DOCUMENT_MEMO"),
+            documents_per_month: settings.maybe("DOCUMENTS_PER_MONTH").and_then(|number| number.parse().ok()),
             ocr_languages: settings.text("DOCUMENT_OCR_LANGUAGES").to_owned(),
             input_tokens_max: small("OPENAI_INPUT_TOKENS_MAX"),
             output_tokens_max: small("OPENAI_OUTPUT_TOKENS_MAX"),

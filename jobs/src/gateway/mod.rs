@@ -62,9 +62,6 @@ pub(crate) struct Told<T> {
     pub(crate) value: T,
     /// The model that answered.
     pub(crate) model: String,
-    /// Of all calls that it took.
-    pub(crate) input_tokens: i32,
-    pub(crate) output_tokens: i32,
     /// False: it was found in the ledger, and nobody was asked.
     pub(crate) fresh: bool,
 }
@@ -284,8 +281,8 @@ enum Made<T> {
 }
 
 fn told<T>(stored: StoredAnswer, fresh: bool, read: impl Fn(&str) -> anyhow::Result<T>) -> Result<Told<T>, Fault> {
-    let StoredAnswer { text, model, input_tokens, output_tokens } = stored;
-    Ok(Told { value: read(&text)?, model, input_tokens, output_tokens, fresh })
+    let StoredAnswer { text, model, .. } = stored;
+    Ok(Told { value: read(&text)?, model, fresh })
 }
 
 /// The job comes again when the provider, or the pause that all workers share, lets it; no attempt is spent.

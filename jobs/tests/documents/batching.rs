@@ -81,7 +81,7 @@ async fn with_time_a_document_is_answered_by_a_batch_at_half_the_price_and_its_j
     let processed = desk.run_until(document, in_time(3)).await.unwrap();
     assert!(processed.fresh);
     let row = desk.row(document).await;
-    assert_eq!((row.status.as_str(), desk.analysis(&row).language.as_str()), ("completed", "en"));
+    assert_eq!((row.status.as_str(), desk.analysis(&row).finding.language.as_str()), ("completed", "en"));
     assert_eq!(desk.requests(), 0, "nobody was asked directly");
     let ledger = desk.ledger().await;
     let (input, output) = (ledger[0].input_tokens.unwrap(), ledger[0].output_tokens.unwrap());

@@ -7,8 +7,10 @@ use bytes::Bytes;
 use celeriac_jobs::admission::{Admission, Limits as ModelLimits};
 use celeriac_jobs::batching::{BatchRun, BatchRunner, Batching};
 use celeriac_jobs::crypt::FieldKeys;
+use celeriac_jobs::denial_letters::DecodeDenialLetter;
 use celeriac_jobs::documents::{
-    Analysis, ChildProgram, Documents, InspectedPage, Limits, Ocr, ProcessDocument, Processed, Unreadable, inspect,
+    Analysis, ChildProgram, Documents, InspectedPage, Kept, Limits, LongDocuments, Ocr, Partial, ProcessDocument, Processed, Unreadable,
+    inspect,
 };
 use celeriac_jobs::gateway::Gateway;
 use celeriac_jobs::ledger::Ledger;
@@ -44,13 +46,29 @@ pub(crate) struct Row {
     pub(crate) page_count: Option<i32>,
     pub(crate) text_length: Option<i32>,
     pub(crate) ocr_confidence: Option<f32>,
+    pub(crate) strategy: Option<String>,
+    pub(crate) pages_missing: i32,
     pub(crate) fence: i64,
 }
 
-/// A row of the ledger, without its answer.
+/// A page as it was read.
+#[derive(Debug, PartialEq, sqlx::FromRow)]
+pub(crate) struct PageRow {
+    pub(crate) page: i32,
+    pub(crate) source: String,
+    pub(crate) text: Option<String>,
+    pub(crate) characters: i32,
+    pub(crate) confidence: Option<f32>,
+    pub(crate) problem: Option<String>,
+}
+
+/// A row of the ledger.
 #[derive(Debug, PartialEq, sqlx::FromRow)]
 pub(crate) struct LedgerRow {
+    pub(crate) step: String,
+    pub(crate) page: i32,
     pub(crate) state: String,
+    pub(crate) answer: Option<String>,
     pub(crate) calls: i32,
     pub(crate) unknown_outcomes: i32,
     pub(crate) unusable_answers: i32,
@@ -70,6 +88,10 @@ pub(crate) fn limits() -> Limits {
         ocr: Ocr::Vision,
         tesseract: "tesseract".into(),
         pages_parallel: 2,
+        partial: Partial::Keep,
+        long_documents: LongDocuments::MapReduce,
+        memo: false,
+        documents_per_month: None,
         ocr_languages: "eng".into(),
         input_tokens_max: 100_000,
         output_tokens_max: 4_000,
@@ -183,15 +205,34 @@ impl Desk {
         BatchRunner::new(self.pool.clone(), keys(), OpenAi::new(config).unwrap()).run(&self.client).await.unwrap()
     }
 
+    /// One run of decode_denial_letter.
+    pub(crate) async fn decode(&self, document_id: i64) -> JobResult<Processed> {
+        DecodeDenialLetter::new(document_id).run(self.documents.clone(), self.context("letter-1")).await
+    }
+
+    pub(crate) async fn end_decoding(&self, job: DecodeDenialLetter, outcome: Outcome) {
+        job.on_terminal(self.documents.clone(), self.context("letter-1"), outcome).await.unwrap();
+    }
+
+    /// The last attempt of the job that is left to it.
+    pub(crate) async fn last_run(&self, document_id: i64) -> JobResult<Processed> {
+        let tries = Tries { attempts: ProcessDocument::policy().max_attempts - 1, ..Tries::default() };
+        ProcessDocument::new(document_id).run(self.documents.clone(), self.context_of("job-1", tries)).await
+    }
+
     pub(crate) async fn on_terminal(&self, document_id: i64, outcome: Outcome) {
         ProcessDocument::new(document_id).on_terminal(self.documents.clone(), self.context("job-1"), outcome).await.unwrap();
     }
 
     pub(crate) fn context(&self, job_id: &str) -> JobContext {
+        self.context_of(job_id, Tries::default())
+    }
+
+    fn context_of(&self, job_id: &str, tries: Tries) -> JobContext {
         let envelope = Envelope::new(celeriac_jobs::documents::NAME, Vec::new(), 0);
         let policy = ProcessDocument::policy();
         let id = JobId::parse(job_id).unwrap();
-        JobContext::new(self.client.clone(), policy.queue, id, &envelope, Tries::default(), policy.max_attempts, CancellationToken::new())
+        JobContext::new(self.client.clone(), policy.queue, id, &envelope, tries, policy.max_attempts, CancellationToken::new())
     }
 
     pub(crate) async fn row(&self, document_id: i64) -> Row {
@@ -202,9 +243,18 @@ impl Desk {
         sqlx::query_as("select * from celeriac.paid_calls order by id").fetch_all(&self.pool).await.unwrap()
     }
 
-    pub(crate) fn analysis(&self, row: &Row) -> Analysis {
+    pub(crate) fn analysis(&self, row: &Row) -> Kept<Analysis> {
         let json = self.documents.keys.decrypt(row.ai_summary.as_deref().expect("a completed document has its summary")).unwrap();
         serde_json::from_str(&json).unwrap()
+    }
+
+    /// The pages as they were read: source, whether text is kept, confidence and problem.
+    pub(crate) async fn pages(&self, document_id: i64) -> Vec<PageRow> {
+        sqlx::query_as("select * from celeriac.document_pages where document_id = $1 order by subject_kind, page")
+            .bind(document_id)
+            .fetch_all(&self.pool)
+            .await
+            .unwrap()
     }
 
     pub(crate) fn next(&self, faults: &[Fault]) {
@@ -220,19 +270,6 @@ pub(crate) fn sample(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples").join(name)).unwrap()
 }
 
-/// A file as the storage hands it over, in pieces.
-pub(crate) fn stored(contents: Vec<u8>) -> StoredFile {
-    let pieces: Vec<std::io::Result<Bytes>> = contents.chunks(65_536).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-    StoredFile { bytes: contents.len() as u64, version: "1".into(), contents: futures::stream::iter(pieces).boxed() }
-}
-
-/// What is read of a file: its pages so far, and how it ended.
-pub(crate) async fn inspected(contents: Vec<u8>, limits: &Limits) -> (Vec<InspectedPage>, Result<u32, Unreadable>) {
-    let mut pages = Vec::new();
-    let end = inspect(stored(contents), limits, |page| pages.push(page)).await;
-    (pages, end)
-}
-
 /// A failure as the queue would handle it, with its text.
 pub(crate) fn shown(result: JobResult<Processed>) -> (&'static str, String) {
     match result.expect_err("the run completed") {
@@ -244,6 +281,19 @@ pub(crate) fn shown(result: JobResult<Processed>) -> (&'static str, String) {
         JobError::PauseQueue(order) => ("pause", order.reason),
         JobError::LeaseLost => ("lease lost", String::new()),
     }
+}
+
+/// A file as the storage hands it over, in pieces.
+pub(crate) fn stored(contents: Vec<u8>) -> StoredFile {
+    let pieces: Vec<std::io::Result<Bytes>> = contents.chunks(65_536).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    StoredFile { bytes: contents.len() as u64, version: "1".to_owned(), contents: futures::stream::iter(pieces).boxed() }
+}
+
+/// What is read of a file: its pages so far, and how it ended.
+pub(crate) async fn inspected(contents: Vec<u8>, limits: &Limits) -> (Vec<InspectedPage>, Result<u32, Unreadable>) {
+    let mut pages = Vec::new();
+    let end = inspect(stored(contents), limits, |page| pages.push(page)).await;
+    (pages, end)
 }
 
 /// Polls until it holds.

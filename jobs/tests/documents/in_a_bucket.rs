@@ -31,7 +31,7 @@ async fn a_document_in_a_bucket_is_read_from_below_its_prefix(pool: PgPool) {
     bucket.write(FILE, &text_pdf(&["Dear Ada, your hearing is on 2027-03-03 in room 12."]));
     desk.run(id).await.unwrap();
     let row = desk.row(id).await;
-    assert!(desk.analysis(&row).summary.contains("your hearing is on 2027-03-03"));
+    assert!(desk.analysis(&row).finding.summary.contains("your hearing is on 2027-03-03"));
 }
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]

@@ -56,7 +56,7 @@ async fn another_rhythm_is_counted_anew_and_another_job_keeps_its_next_moment(po
 fn the_schedules_that_ship_can_be_read_and_name_jobs_that_ship() {
     let catalogue = celeriac_scheduler::Catalogue::shipped();
     let shipped = schedules::parse(include_str!("../../../schedules.toml")).unwrap();
-    assert_eq!(shipped.len(), 5);
+    assert_eq!(shipped.len(), 6);
     for schedule in shipped {
         assert!(catalogue.knows(&schedule.job), "{} names {}, which is no job", schedule.name, schedule.job);
         assert!(schedule.expires_seconds.is_some(), "{} piles up while no worker runs", schedule.name);

@@ -4,8 +4,10 @@ use celeriac_queue::{JobId, QueueName, State};
 use celeriac_tests::{Process, Signal, System, SystemOptions, eventually, samples};
 
 /// Every checkpoint of `process_document`, in its order.
-const CHECKPOINTS: [&str; 7] = [
+const CHECKPOINTS: [&str; 9] = [
     "documents.after_begin",
+    "documents.page_recognized",
+    "documents.page_stored",
     "documents.after_extract",
     "model.before_call",
     "model.after_answer",
@@ -67,17 +69,22 @@ async fn in_status(system: &System, id: i64, status: &str) -> Row {
 async fn counted(system: &System) -> (i64, i32, i32) {
     let used =
         sqlx::query_scalar("select used from celeriac.usage_counters where kind = 'documents'").fetch_one(&system.pool).await.unwrap();
-    let (calls, unknown) = sqlx::query_as("select calls, unknown_outcomes from celeriac.paid_calls").fetch_one(&system.pool).await.unwrap();
+    let sums = "select sum(calls)::int, sum(unknown_outcomes)::int from celeriac.paid_calls";
+    let (calls, unknown) = sqlx::query_as(sums).fetch_one(&system.pool).await.unwrap();
     (used, calls, unknown)
 }
 
 /// Kills the worker at `step`, starts another, and checks that the document was completed once and that OpenAI was asked `requests` times.
 async fn killed_at(step: &str, requests: u64, unknown: i32) {
+    killed_over("denial_letter.pdf", step, requests, unknown).await;
+}
+
+async fn killed_over(sample: &str, step: &str, requests: u64, unknown: i32) {
     let mut system = System::start().await;
     let _scheduler = system.scheduler();
     system.consent(1).await;
     let worker = worker_stopping_at(&mut system, step);
-    let id = system.upload(1, "letter.pdf", &samples::bytes("denial_letter.pdf")).await;
+    let id = system.upload(1, sample, &samples::bytes(sample)).await;
     reached(&system, step).await;
     worker.kill();
     let left = row(&system, id).await;
@@ -96,6 +103,17 @@ async fn killed_at(step: &str, requests: u64, unknown: i32) {
 #[tokio::test]
 async fn killed_after_the_claim_it_is_completed_once() {
     killed_at("documents.after_begin", 1, 0).await;
+}
+
+/// A photo is one page: one call reads it, one asks about it.
+#[tokio::test]
+async fn killed_before_a_recognized_page_is_stored_its_answer_is_found_in_the_ledger() {
+    killed_over("letter_photo.jpg", "documents.page_recognized", 2, 0).await;
+}
+
+#[tokio::test]
+async fn killed_after_a_recognized_page_is_stored_it_is_not_read_again() {
+    killed_over("letter_photo.jpg", "documents.page_stored", 2, 0).await;
 }
 
 #[tokio::test]

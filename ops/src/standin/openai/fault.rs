@@ -13,6 +13,8 @@ use super::{answer, refusals};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
+    /// None: this request is answered, a later one of the script is not.
+    Pass,
     /// 400, for a reason of the service's own.
     BadRequest,
     /// 401, as for a revoked key.
@@ -98,6 +100,7 @@ impl Fault {
 
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Pass => "answer",
             Self::BadRequest => "bad_request",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
@@ -130,6 +133,7 @@ impl Fault {
     pub(super) fn reply(&self, request: &Request) -> Reply {
         const HALF: &str = "{\"summary\": \"The document is";
         match self {
+            Self::Pass => Reply::ok(answer::body(request)),
             Self::Cut => Reply::Cut { body: answer::body(request) },
             Self::Drip { bytes, every_ms } => Reply::Drip { body: answer::body(request), bytes: *bytes, every_ms: *every_ms },
             Self::Stall => Reply::Stall { body: answer::body(request) },

@@ -55,7 +55,7 @@ fn value(schema: &Value, name: &str, material: &Material<'_>) -> Value {
         "string" if schema["type"].is_array() && says_nothing(schema, name, material) => Value::Null,
         "string" => text(schema, name, material).into(),
         "integer" | "number" => number(schema, name, kind, material),
-        "boolean" => (name.contains("legible") || name.contains("readable")).into(),
+        "boolean" => ["legible", "readable", "denial"].iter().any(|word| name.contains(word)).into(),
         _ => Value::Null,
     }
 }
@@ -76,7 +76,7 @@ fn items(schema: &Value, name: &str, material: &Material<'_>) -> Vec<Value> {
     let sentences = &material.facts.sentences;
     let about = |sentence| value(item, name, &Material { sentence: Some(sentence), depth: material.depth + 1, ..*material });
     let mut items: Vec<Value> = match item["type"].as_str() {
-        Some("object") if item["properties"].as_object().is_some_and(|properties| properties.keys().any(|name| is_date(name))) => {
+        Some("object") if is_date(name) => {
             let dates = material.facts.dates.iter();
             dates.map(|date| object(item, &Material { date: Some(date), sentence: Some(&date.1), ..*material })).collect()
         }

@@ -7,8 +7,10 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 
 /// Every checkpoint of a job about a document.
-pub const CHECKPOINTS: [&str; 7] = [
+pub const CHECKPOINTS: [&str; 9] = [
     "documents.after_begin",
+    "documents.page_recognized",
+    "documents.page_stored",
     "documents.after_extract",
     "documents.before_commit",
     "documents.after_commit",

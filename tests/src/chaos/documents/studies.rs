@@ -15,7 +15,10 @@ pub(super) struct Study {
     result: &'static str,
 }
 
-pub(super) const STUDIES: [Study; 1] = [Study { job: "process_document", table: "documents", result: "ai_summary" }];
+pub(super) const STUDIES: [Study; 2] = [
+    Study { job: "process_document", table: "documents", result: "ai_summary" },
+    Study { job: "decode_denial_letter", table: "denial_letters", result: "details" },
+];
 
 /// How the jobs of one kind have ended.
 #[derive(Debug)]
