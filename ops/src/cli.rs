@@ -8,8 +8,8 @@ use futures::future::LocalBoxFuture;
 
 use crate::audit::Actor;
 use crate::commands::{
-    backup, batch, budget, chain, check, costs, dead, demo, document, enqueue, health, inspect, job, key, keys, migrate, openai_batches,
-    queue, recover, schedule, serve, standin, stats,
+    backup, batch, budget, chain, check, costs, dead, demo, document, enqueue, health, inspect, job, key, keys, letter, migrate,
+    openai_batches, queue, recover, schedule, serve, standin, stats, usage,
 };
 use crate::out;
 use crate::reply::Reply;
@@ -84,12 +84,18 @@ pub(crate) enum OnStores {
     /// Add a document as the web app would, show one with its analysis, or delete one.
     #[command(subcommand)]
     Document(document::Document),
+    /// Denial letters: have one taken apart, show what was found.
+    #[command(subcommand)]
+    Letter(letter::Letter),
     /// Paid calls, tokens and money by day, user, job or model.
     Costs(costs::Costs),
     /// Questions that go to the model in batches, at half the price.
     OpenaiBatches(openai_batches::OpenaiBatches),
     /// The model's limits and budgets: what is set, learned, used and spent.
     Budget(budget::BudgetCommand),
+    /// What a user has used this month; set it back, or limit it.
+    #[command(subcommand)]
+    Usage(usage::Usage),
     /// Enqueue what PostgreSQL says is unfinished and nothing will finish.
     Recover(recover::Recover),
     /// How the system is: every check, exit code 1 when it is unhealthy.
@@ -146,9 +152,11 @@ impl OnStores {
             Self::Key(key) => Box::pin(key.run(stores, actor)),
             Self::Keys(keys) => Box::pin(keys.run(stores, actor)),
             Self::Document(document) => Box::pin(document.run(stores, actor)),
+            Self::Letter(letter) => Box::pin(letter.run(stores)),
             Self::Costs(costs) => Box::pin(costs.run(stores)),
             Self::OpenaiBatches(batches) => Box::pin(batches.run(stores)),
             Self::Budget(budget) => Box::pin(budget.run(stores)),
+            Self::Usage(usage) => Box::pin(usage.run(stores, actor)),
             Self::Recover(recover) => Box::pin(recover.run(stores, actor)),
             Self::Health(health) => Box::pin(health.run(stores)),
             Self::Migrate(migrate) => Box::pin(migrate.run(stores)),

@@ -52,6 +52,11 @@ pub(crate) struct DocumentRow {
     pub(crate) text_length: Option<i32>,
     pub(crate) ocr_confidence: Option<f32>,
     pub(crate) processing_ms: Option<i64>,
+    /// How it was put to the model.
+    pub(crate) strategy: Option<String>,
+    pub(crate) pages_missing: i32,
+    /// Milliseconds by stage.
+    pub(crate) stage_ms: Option<serde_json::Value>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) started_at: Option<DateTime<Utc>>,
     pub(crate) completed_at: Option<DateTime<Utc>>,
@@ -117,7 +122,8 @@ pub(crate) async fn find(pool: &PgPool, id: i64) -> sqlx::Result<Option<Document
     let row = sqlx::query_as!(
         DocumentRow,
         "select id, user_id, file_path, file_name, status, error_message, ai_summary, ai_model_used, ai_tokens_used, page_count,
-                text_length, ocr_confidence, processing_ms, created_at, started_at, completed_at, deleted_at
+                text_length, ocr_confidence, processing_ms, strategy, pages_missing, stage_ms, created_at, started_at, completed_at,
+                deleted_at
          from celeriac.documents where id = $1",
         id
     );

@@ -22,6 +22,8 @@ pub(crate) struct Recover {
 #[derive(Debug, Serialize)]
 struct Recovered {
     document_id: i64,
+    /// The one that would finish it.
+    job: String,
     status: String,
     /// Absent in a dry run.
     job_id: Option<String>,
@@ -33,11 +35,18 @@ impl Recover {
         // One at a time: a second run waits, then finds the first one's rows and adds nothing.
         sqlx::query!("select pg_advisory_xact_lock(hashtext('celeriac recover'))").fetch_one(&mut *transaction).await?;
         let stranded = sqlx::query!(
-            r#"select d.id, d.status from celeriac.documents d
-               where d.status in ('uploading', 'processing', 'analyzing') and d.deleted_at is null
-                 and not exists (select 1 from celeriac.outbox o where o.done_at is null and o.job = 'process_document'
-                                 and o.args->>'document_id' = d.id::text)
-               order by d.id"#
+            r#"with unfinished as (
+                   select 'process_document' as job, id, status from celeriac.documents
+                   where status in ('uploading', 'processing', 'analyzing') and deleted_at is null
+                   union all
+                   select 'decode_denial_letter', l.document_id, l.status
+                   from celeriac.denial_letters l join celeriac.documents d on d.id = l.document_id
+                   where l.status in ('waiting', 'processing', 'analyzing') and d.deleted_at is null
+               )
+               select job as "job!", id as "id!", status as "status!" from unfinished
+               where not exists (select 1 from celeriac.outbox o where o.done_at is null and o.job = unfinished.job
+                                 and o.args->>'document_id' = unfinished.id::text)
+               order by id, job"#
         );
         let mut recovered = Vec::new();
         for document in stranded.fetch_all(&mut *transaction).await? {
@@ -46,11 +55,11 @@ impl Recover {
                 false => {
                     let args = json!({ "document_id": document.id });
                     let enqueued =
-                        sqlx::query_scalar!(r#"select celeriac.enqueue('process_document', $1, origin => 'recover') as "id!""#, args);
+                        sqlx::query_scalar!(r#"select celeriac.enqueue($1, $2, origin => 'recover') as "id!""#, document.job, args);
                     Some(enqueued.fetch_one(&mut *transaction).await?)
                 }
             };
-            recovered.push(Recovered { document_id: document.id, status: document.status, job_id });
+            recovered.push(Recovered { document_id: document.id, job: document.job, status: document.status, job_id });
         }
         if !self.dry_run && !recovered.is_empty() {
             let ids: Vec<i64> = recovered.iter().map(|row| row.document_id).collect();

@@ -133,3 +133,23 @@ async fn without_keys_it_says_what_is_missing(pool: PgPool) {
     let here = Installation::new(pool).await;
     assert!(here.refusal(&["keys", "rotate"]).await.contains("FIELD_ENCRYPTION_KEYS is not set"));
 }
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn rows_with_a_key_of_several_columns_are_all_gone_through_in_their_order(pool: PgPool) {
+    let (old, new) = (FieldKeys::new(&[OLD_KEY]).unwrap(), FieldKeys::new(&[NEW_KEY]).unwrap());
+    let documents = [insert(&pool, &new.encrypt("a")).await, insert(&pool, &new.encrypt("b")).await];
+    // More than one batch, and numbers whose order is not that of their texts.
+    for (document, page) in documents.iter().flat_map(|document| (1..=120).map(move |page| (document, page))) {
+        let page_of = sqlx::query(
+            "insert into celeriac.document_pages (subject_kind, document_id, page, file_version, source, text)
+             values ('document', $1, $2, 'a', 'vision', $3)",
+        );
+        page_of.bind(document).bind(page).bind(old.encrypt(&format!("page {page}"))).execute(&pool).await.unwrap();
+    }
+    let here = rotating(pool).await;
+    let done = here.run(&["keys", "rotate"]).await;
+    let pages = done.json["columns"].as_array().unwrap().iter().find(|column| column["table"] == "document_pages").unwrap();
+    assert_eq!((&pages["by_key"], &pages["rotated"]), (&json!([0, 240]), &json!(240)));
+    let kept: Vec<(i32, String)> = sqlx::query_as("select page, text from celeriac.document_pages").fetch_all(&here.pool).await.unwrap();
+    assert!(kept.iter().all(|(page, token)| new.decrypt(token).unwrap() == format!("page {page}")));
+}
