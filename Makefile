@@ -57,6 +57,13 @@ chaos: ## Kill workers and Redis under 200,000 jobs, then workers over documents
 	$(if $(filter queue,$(ONLY)),,cargo build --quiet -p celeriac-ops -p celeriac-worker -p celeriac-scheduler --bins)
 	$(if $(filter queue,$(ONLY)),,$(WITH_SERVERS) $(BIN)/examples/chaos documents $(SEED))
 
+.PHONY: admission
+admission: ## 1,000 documents, four workers, a model limited to 300 requests a minute (four minutes; SEED=n repeats its faults)
+	scripts/bootstrap demo
+	cargo build --quiet --workspace --bins
+	cargo build --quiet -p celeriac-tests --example admission
+	$(WITH_SERVERS) $(BIN)/examples/admission $(SEED)
+
 # What a PDF may take of memory and time is bounded by its process, which there is none of here: only crashes count.
 .PHONY: fuzz
 fuzz: ## Feed every parser of outside bytes with anything, SECONDS=60 each (needs rustup's nightly)

@@ -4,6 +4,7 @@
 //! workers and schedulers as processes, kills them, and looks at what is left. Tests wait with [`eventually()`], never by sleeping.
 
 pub mod chaos;
+pub mod crowd;
 mod eventually;
 pub mod naps;
 mod process;

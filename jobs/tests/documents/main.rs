@@ -13,6 +13,7 @@ mod in_a_bucket;
 mod letters;
 mod long;
 mod memo;
+mod outcomes;
 mod overtaken;
 mod pages;
 mod paying;

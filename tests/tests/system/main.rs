@@ -1,5 +1,6 @@
 //! Whole-system tests: real processes on real servers, killed, stopped, cut off and emptied.
 
+mod admission;
 mod cluster;
 mod crash;
 mod documentation;
