@@ -44,7 +44,7 @@ deps: ## Licences, duplicate and unused dependencies
 	cargo machete
 
 .PHONY: bench
-bench: ## Measure beside the machine's limit, release build (ONLY=throughput, latency, depth, idle, recovery or reading)
+bench: ## Measure beside the machine's limit, release build (ONLY=throughput, latency, depth, idle, recovery, reading or documents)
 	scripts/bootstrap demo
 	cargo build --release --quiet -p celeriac-worker -p celeriac-scheduler -p celeriac-ops -p celeriac-tests --bins --examples
 	target/release/celeriac with-servers -- target/release/examples/bench $(ONLY)

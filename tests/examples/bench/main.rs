@@ -3,6 +3,7 @@
 //!
 //! Machines are shared and noisy: read the ratios. Every figure is the median of interleaved rounds in one run.
 
+mod documents;
 mod idle;
 mod jobs;
 mod latency;
@@ -53,6 +54,9 @@ async fn main() -> Result<()> {
     }
     if wants("reading") {
         reading_table().await?;
+    }
+    if wants("documents") {
+        documents_table().await?;
     }
     Ok(())
 }
@@ -172,5 +176,26 @@ async fn reading_table() -> Result<()> {
         let (rate, peak) = reading::two_scans(ocr).await?;
         println!("two scans of 100 pages at once, {name:<24} {rate:>5.1} pages/s  peak {peak:.0} MB RSS of the reader and its processes");
     }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+async fn documents_table() -> Result<()> {
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        rounds.push(documents::round().await?);
+    }
+    let of = |value: fn(&documents::Round) -> f64| median(rounds.iter().map(value).collect());
+    println!(
+        "one-page documents, concurrency {}, model 500 ms    {:>9.1} documents/s   {:.2} × ideal",
+        documents::CONCURRENCY,
+        of(|round| round.documents_per_second),
+        of(|round| round.of_ideal)
+    );
+    println!(
+        "processor time a document                           {:>9.1} ms in the worker, {:.1} ms in the processes that read",
+        of(|round| round.worker_ms),
+        of(|round| round.readers_ms)
+    );
     Ok(())
 }
