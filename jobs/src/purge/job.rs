@@ -86,6 +86,7 @@ impl Purging {
         if let Some(keep) = self.analysis_keep {
             report.analyses = self.delete_analyses(keep).await?;
         }
+        rows::forget_stray_text(&self.pool).await?;
         tracing::info!(documents = report.documents, analyses = report.analyses, stuck = stuck.len(), "deleted documents are purged");
         match stuck.pop() {
             None => Ok(report),

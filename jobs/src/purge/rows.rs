@@ -85,6 +85,27 @@ pub(super) async fn delete_analyses(pool: &PgPool, keep: Duration, limit: i64) -
     Ok(ids.len() as u64)
 }
 
+/// Deletes recognized text of documents whose job has ended. The end of a job deletes it; a run that slept through that end may have left some.
+pub(super) async fn forget_stray_text(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!(
+        "with ended as (
+             select 'document' as kind, id from celeriac.documents where status in ('completed', 'failed')
+             union all
+             select 'denial_letter', document_id from celeriac.denial_letters where status in ('completed', 'failed')
+         ), pages as (
+             update celeriac.document_pages page set text = null
+             where text is not null and read_at < now() - interval '1 hour'
+               and exists (select 1 from ended where kind = page.subject_kind and id = page.document_id)
+         )
+         update celeriac.paid_calls call set answer = null, answer_deleted_at = now()
+         where step = 'read_page' and answer is not null and settled_at < now() - interval '1 hour'
+           and exists (select 1 from ended where kind = call.subject_kind and id = call.subject_id)"
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
 /// How many documents would be purged, and the first of them.
 pub(super) async fn list(pool: &PgPool, deleted_for: Duration, listed_max: i64) -> sqlx::Result<(u64, Vec<i64>)> {
     let row = sqlx::query!(

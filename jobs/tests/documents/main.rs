@@ -9,6 +9,7 @@ mod corpus;
 mod desk;
 mod endings;
 mod files;
+mod hostile;
 mod in_a_bucket;
 mod letters;
 mod long;

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use celeriac_jobs::purge::{PurgeDocuments, Purged, Purging};
 use celeriac_jobs::storage::{BucketConfig, Storage};
+use celeriac_ops::standin::openai::Fault;
 use celeriac_queue::{Job, JobResult};
 use sqlx::PgPool;
 
 use crate::bucket::Bucket;
-use crate::desk::{Desk, eventually, shown};
+use crate::desk::{Desk, eventually, sample, shown};
 use crate::files::text_pdf;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -142,4 +143,31 @@ async fn an_analysis_past_its_time_goes_and_its_document_stays_completed(pool: P
     assert_eq!(purge(&desk, keep(), false).await.unwrap().analyses, 0);
     // Enqueued again, it is not paid for again.
     assert!(!desk.run(old).await.unwrap().fresh);
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn recognized_text_that_outlived_its_job_goes_and_that_of_a_living_one_stays(pool: PgPool) {
+    let mut desk = Desk::new(pool).await;
+    desk.documents.limits.pages_parallel = 1;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let id = desk.add(&sample("fax.tiff")).await;
+        desk.next(&[Fault::Pass, Fault::ServerError]);
+        assert_eq!(shown(desk.run(id).await).0, "retry");
+        ids.push(id);
+    }
+    // As if the job of the first had ended elsewhere while this run slept.
+    let ended = "update celeriac.documents set status = 'failed', error_message = 'It ended.' where id = $1";
+    sqlx::query(ended).bind(ids[0]).execute(&desk.pool).await.unwrap();
+    for earlier in [
+        "update celeriac.document_pages set read_at = now() - interval '2 hours'",
+        "update celeriac.paid_calls set settled_at = now() - interval '2 hours'",
+    ] {
+        sqlx::query(earlier).execute(&desk.pool).await.unwrap();
+    }
+    purge(&desk, purging(&desk), false).await.unwrap();
+    let answers = "select subject_id from celeriac.paid_calls where answer is not null";
+    let answered: Vec<i64> = sqlx::query_scalar(answers).fetch_all(&desk.pool).await.unwrap();
+    assert_eq!(answered, [ids[1]]);
+    assert_eq!((desk.pages(ids[0]).await[0].text.is_some(), desk.pages(ids[1]).await[0].text.is_some()), (false, true));
 }
