@@ -89,8 +89,9 @@ impl Store {
         let mut redis = self.connect().await?;
         let (mut finished, mut open) = (0, 0);
         for queue in &self.queues {
-            let count: Option<usize> = redis::cmd("HGET").arg(self.key(queue, "stats")).arg("finished").query_async(&mut redis).await?;
+            // In this order: when no job is left, every completion has been counted.
             let jobs: usize = redis::cmd("HLEN").arg(self.key(queue, "jobs")).query_async(&mut redis).await?;
+            let count: Option<usize> = redis::cmd("HGET").arg(self.key(queue, "stats")).arg("finished").query_async(&mut redis).await?;
             finished += count.unwrap_or(0);
             open += jobs;
         }
