@@ -81,13 +81,13 @@ impl Scene {
         Client::connect(&config).await.unwrap()
     }
 
-    /// Jobs that have begun and of which a server has not heard that they were handed out.
-    pub(crate) async fn begun_and_ready_in(&self, redis: &RedisServer) -> usize {
+    /// Jobs that have begun and of whose end a server has not heard; of some perhaps not even that they were handed out.
+    pub(crate) async fn begun_and_not_ended_in(&self, redis: &RedisServer) -> usize {
         let inspector = Inspector::new(self.client_of(redis).await.connection().clone());
         let mut count = 0;
         for id in runs(&self.journal).keys() {
             let job = inspector.job(&QueueName::default(), &JobId::parse(id).unwrap()).await;
-            count += usize::from(job.is_ok_and(|job| job.state == State::Ready));
+            count += usize::from(job.is_ok_and(|job| matches!(job.state, State::Ready | State::Running)));
         }
         count
     }

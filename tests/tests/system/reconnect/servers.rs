@@ -62,7 +62,7 @@ async fn when_a_replica_takes_over_from_a_dead_master_the_workers_go_on_there() 
     scene.workers_say("extending leases").await;
     let _: String = command(&replica, "REPLICAOF NO ONE").await;
     // Replication is not waited for: what the replica has not heard of is run again, and nothing else.
-    let unheard_of = scene.begun_and_ready_in(&replica).await;
+    let unheard_of = scene.begun_and_not_ended_in(&replica).await;
     scene.hand_over_to(replica).await;
     scene.all_well(1, unheard_of).await;
 }
