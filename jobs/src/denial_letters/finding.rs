@@ -97,10 +97,15 @@ impl DenialLetter {
         Ok(letter)
     }
 
-    /// The earliest deadline that is an exact day.
+    /// The earliest deadline that is an exact day, and none before the decision: that is some other date, taken for one.
     pub(super) fn appeal_deadline(&self) -> Option<NaiveDate> {
+        let decided = day(&self.decision_date);
         let of_conditions = self.denied_conditions.iter().map(|condition| condition.deadline.as_str());
-        of_conditions.chain(self.deadlines.iter().map(|deadline| deadline.date.as_str())).filter_map(day).min()
+        of_conditions
+            .chain(self.deadlines.iter().map(|deadline| deadline.date.as_str()))
+            .filter_map(day)
+            .filter(|day| decided.is_none_or(|decided| *day >= decided))
+            .min()
     }
 }
 
@@ -146,7 +151,7 @@ mod tests {
             language: "en".into(),
             decision_date: "2026-01-02".into(),
             denied_conditions: vec![condition("2027-03-01"), condition("within a year")],
-            deadlines: vec![Deadline { date: "2027-02-01".into(), action: "appeal".into() }],
+            deadlines: ["2011-08-22", "2027-02-01"].map(|date| Deadline { date: date.into(), action: "appeal".into() }).into(),
         }
     }
 
@@ -167,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_appeal_deadline_is_the_earliest_exact_day() {
+    fn the_appeal_deadline_is_the_earliest_exact_day_after_the_decision() {
         assert_eq!(letter().appeal_deadline(), NaiveDate::from_ymd_opt(2027, 2, 1));
     }
 
