@@ -6,7 +6,7 @@ use std::process::{ExitStatus, Stdio};
 use anyhow::Context;
 use celeriac_process::Settings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use super::Limits;
 use super::child::OCR_SUBCOMMAND;
@@ -142,15 +142,7 @@ fn start(limits: &Limits, layout: Layout) -> anyhow::Result<Child> {
         memory_bytes: limits.child_memory_bytes,
         cpu_seconds: limits.child_timeout.as_secs().max(1),
     };
-    Command::new(limits.child_program.path()?)
-        .args([OCR_SUBCOMMAND, &serde_json::to_string(&request)?])
-        .env_clear()
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .context("starting tesseract")
+    limits.child_program.start(OCR_SUBCOMMAND, &request).context("starting tesseract")
 }
 
 /// Ended by a signal, it was the page (memory, time, a mistake in a decoder); ended by itself, it could not begin.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
 use futures::StreamExt;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -41,9 +42,22 @@ pub enum ChildProgram {
 }
 
 impl ChildProgram {
+    /// Starts it confined, for one request; it dies with the returned child. No secrets for a process that a stranger's file may take over.
+    pub(super) fn start(&self, subcommand: &str, request: &impl Serialize) -> anyhow::Result<Child> {
+        let child = Command::new(self.path()?)
+            .args([subcommand, &serde_json::to_string(request)?])
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        Ok(child)
+    }
+
     /// The program of this very process. On Linux also when a deployment has replaced its file meanwhile: the link leads to what is
     /// running, and the child must be of the same version.
-    pub(super) fn path(&self) -> anyhow::Result<PathBuf> {
+    fn path(&self) -> anyhow::Result<PathBuf> {
         if let Self::At(path) = self {
             return Ok(path.clone());
         }
@@ -218,16 +232,7 @@ fn start(file: &StoredFile, limits: &Limits, done: &BTreeSet<u32>) -> anyhow::Re
         },
         done: done.clone(),
     };
-    Command::new(limits.child_program.path()?)
-        .args([SUBCOMMAND, &serde_json::to_string(&request)?])
-        // No secrets for a process that a hostile file may have taken over.
-        .env_clear()
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .context("starting the reading process")
+    limits.child_program.start(SUBCOMMAND, &request).context("starting the reading process")
 }
 
 /// Streams the file in, so that the worker never holds it whole, and returns its digest. The storage may take its time; the child may not.
