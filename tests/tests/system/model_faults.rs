@@ -40,6 +40,17 @@ async fn a_refusal_an_incomplete_answer_and_nonsense_end_in_sentences_of_their_o
     assert!(ends[2].2 <= 2, "nonsense was bought {} times", ends[2].2);
 }
 
+/// How the queue of documents is paused, as soon as it is.
+async fn paused(system: &System) -> serde_json::Value {
+    eventually("the queue paused", || async {
+        let (_, out, said) = system.celeriac(&["queue", "list", "--json"]).await;
+        let queues: serde_json::Value = serde_json::from_str(&out).map_err(|_| said)?;
+        let documents = queues.as_array().into_iter().flatten().find(|queue| queue["queue"] == "documents").cloned().unwrap_or_default();
+        if documents["paused"].is_object() { Ok(documents["paused"].clone()) } else { Err(out) }
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_refused_key_pauses_the_queue_until_a_worker_comes_with_another_and_burns_nothing() {
     let mut system = System::start().await;
@@ -51,13 +62,8 @@ async fn a_refused_key_pauses_the_queue_until_a_worker_comes_with_another_and_bu
     for _ in 0..10 {
         system.upload(1, "letter.pdf", &samples::bytes("denial_letter.pdf")).await;
     }
-    let reason = eventually("the queue paused", || async {
-        let (_, out, said) = system.celeriac(&["queue", "list", "--json"]).await;
-        let queues: serde_json::Value = serde_json::from_str(&out).map_err(|_| said)?;
-        let documents = queues.as_array().into_iter().flatten().find(|queue| queue["queue"] == "documents").cloned().unwrap_or_default();
-        documents["paused"]["reason"].as_str().map(str::to_owned).ok_or(out)
-    })
-    .await;
+    let paused = paused(&system).await;
+    let reason = paused["reason"].as_str().unwrap();
     assert!(reason.contains("OPENAI_API_KEY"), "{reason}");
     assert!(!reason.contains("sk-invalid"), "the key was shown: {reason}");
     let asked = system.openai.counters().requests;
@@ -90,13 +96,7 @@ async fn a_spent_budget_pauses_the_queue_until_a_worker_comes_with_a_larger_one(
     for _ in 0..10 {
         system.upload(1, "letter.pdf", &samples::bytes("denial_letter.pdf")).await;
     }
-    let paused = eventually("the queue paused", || async {
-        let (_, out, said) = system.celeriac(&["queue", "list", "--json"]).await;
-        let queues: serde_json::Value = serde_json::from_str(&out).map_err(|_| said)?;
-        let documents = queues.as_array().into_iter().flatten().find(|queue| queue["queue"] == "documents").cloned().unwrap_or_default();
-        if documents["paused"].is_object() { Ok(documents["paused"].clone()) } else { Err(out) }
-    })
-    .await;
+    let paused = paused(&system).await;
     let reason = paused["reason"].as_str().unwrap();
     assert!(reason.contains("OPENAI_USD_PER_DAY allows 0.01 USD a day"), "{reason}");
     assert!(paused["resume_at"].is_string(), "it does not resume with the next day: {paused}");
