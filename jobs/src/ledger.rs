@@ -16,6 +16,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use crate::crypt::FieldKeys;
@@ -48,6 +49,8 @@ pub struct Caller<'a> {
     pub job: &'static str,
     /// Whose work it is, when it is a user's.
     pub user_id: Option<i64>,
+    /// When the run that asks began, by the database's clock.
+    pub since: DateTime<Utc>,
 }
 
 /// What the ledger says to a job that wants to make a call.
@@ -63,6 +66,8 @@ pub enum Call {
     Batched(Batched),
     /// Its outcome was lost twice: a person must decide.
     LostTwice,
+    /// It was answered, and the answer deleted since the run began that asks: what it was for has ended.
+    Over,
 }
 
 /// A call that waits for a batch.
@@ -185,6 +190,7 @@ impl Ledger {
         }
         let row = sqlx::query!(
             r#"select id, state, calls, unknown_outcomes, request_hash, job_id, answer, answered_model, input_tokens, output_tokens,
+                      answer_deleted_at,
                       extract(epoch from clock_timestamp() - started_at)::float8 as "age_seconds!"
                from celeriac.paid_calls
                where subject_kind = $1 and subject_id = $2 and step = $3 and page = $4 and prompt_version = $5 and model = $6
@@ -198,6 +204,9 @@ impl Ledger {
         )
         .fetch_one(&mut *transaction)
         .await?;
+        if row.answer_deleted_at.is_some_and(|deleted_at| deleted_at >= caller.since) {
+            return Ok(Call::Over);
+        }
         let is_unknown = row.state == "started";
         // An answer to another question (the file was replaced) is no answer to this one.
         if let ("answered", Some(answer)) = (row.state.as_str(), &row.answer)

@@ -62,7 +62,7 @@ impl Study for Decode {
                    where letter.status <> 'completed'
                    returning document_id, fence
                )
-               select document.id as document_id, document.user_id, document.file_path, taken.fence
+               select document.id as document_id, document.user_id, document.file_path, taken.fence, now() as "began_at!"
                from taken join document on document.id = taken.document_id"#,
             document_id
         );

@@ -130,7 +130,7 @@ impl Asking<'_> {
             model: documents.gateway.model().to_owned(),
         };
         let asker = deadline.map(|deadline| Asker { deadline, queue: ctx.queue().as_str() });
-        let inquiry = Inquiry { key, question: &question, job_id: ctx.id().as_str(), job: S::JOB, user_id: Some(run.user_id), asker };
+        let inquiry = Inquiry { key, question: &question, caller: run.caller::<S>(ctx), asker };
         let told = documents.gateway.ask(inquiry, S::read).await?;
         if !told.fresh {
             tracing::info!(document.id = run.document_id, step, place, "answered in the ledger: nobody was asked or paid again");

@@ -37,7 +37,7 @@ impl Study for Describe {
             r#"update celeriac.documents
                set fence = fence + 1, status = 'processing', started_at = now(), completed_at = null, error_message = null
                where id = $1 and deleted_at is null and status <> 'completed'
-               returning id as document_id, user_id, file_path, fence"#,
+               returning id as document_id, user_id, file_path, fence, now() as "began_at!""#,
             document_id
         );
         if let Some(run) = taken.fetch_optional(pool).await? {

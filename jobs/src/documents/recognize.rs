@@ -66,14 +66,6 @@ async fn tesseract(number: u32, picture: &Picture, documents: &Documents) -> Res
     Ok(Page { number, source: Source::Tesseract, text: read.text, confidence, problem: None })
 }
 
-/// A run that slept through the end of its job would find the answers of page readings deleted, and pay for them again.
-async fn check_held<S: Study>(run: &Run, documents: &Documents) -> Result<(), Fault> {
-    let mut transaction = documents.pool.begin().await?;
-    let is_held = S::hold(&mut transaction, run).await?;
-    transaction.rollback().await?;
-    if is_held { Ok(()) } else { Err(Fault::superseded()) }
-}
-
 async fn vision<S: Study>(number: u32, picture: Picture, run: &Run, documents: &Documents, ctx: &JobContext) -> Result<Page, Fault> {
     let question = Question {
         instructions: Cow::Borrowed(READ_PAGE.instructions),
@@ -90,8 +82,7 @@ async fn vision<S: Study>(number: u32, picture: Picture, run: &Run, documents: &
         model: documents.gateway.model().to_owned(),
     };
     // Asked at once whatever the deadline: what is asked about the document waits for every page.
-    let inquiry = Inquiry { key, question: &question, job_id: ctx.id().as_str(), job: S::JOB, user_id: Some(run.user_id), asker: None };
-    check_held::<S>(run, documents).await?;
+    let inquiry = Inquiry { key, question: &question, caller: run.caller::<S>(ctx), asker: None };
     let told = documents.gateway.ask(inquiry, of_form::<Transcript>).await?;
     let Transcript { text, legible } = told.value;
     if !legible && text.trim().is_empty() {

@@ -2,6 +2,8 @@
 
 use std::fmt::Debug;
 
+use celeriac_queue::JobContext;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::{PgConnection, PgPool};
@@ -10,6 +12,7 @@ use super::kept::{Kept, Strategy};
 use super::prompts::Prompt;
 use crate::crypt::FieldKeys;
 use crate::fault::Fault;
+use crate::ledger::Caller;
 
 /// One kind of job over documents: its questions, the form of its answers, and the row that carries its state and result.
 ///
@@ -79,6 +82,15 @@ pub(crate) struct Run {
     pub(crate) user_id: i64,
     pub(crate) file_path: String,
     pub(crate) fence: i64,
+    /// By the database's clock.
+    pub(crate) began_at: DateTime<Utc>,
+}
+
+impl Run {
+    /// As the ledger of paid calls knows it.
+    pub(crate) fn caller<'a, S: Study>(&self, ctx: &'a JobContext) -> Caller<'a> {
+        Caller { job_id: ctx.id().as_str(), job: S::JOB, user_id: Some(self.user_id), since: self.began_at }
+    }
 }
 
 /// What a run finds when it begins.

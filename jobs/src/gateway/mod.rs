@@ -47,11 +47,7 @@ pub struct Gateway {
 pub(crate) struct Inquiry<'a> {
     pub(crate) key: CallKey,
     pub(crate) question: &'a Question,
-    pub(crate) job_id: &'a str,
-    /// Wire name of the asking job.
-    pub(crate) job: &'static str,
-    /// Whose work it is, when it is a user's.
-    pub(crate) user_id: Option<i64>,
+    pub(crate) caller: Caller<'a>,
     /// It need not be answered at once: it may go into a batch, at half the price.
     pub(crate) asker: Option<Asker<'a>>,
 }
@@ -158,9 +154,8 @@ impl Gateway {
     /// Into a batch, where there is time.
     async fn put_aside(&self, inquiry: &Inquiry<'_>, digest: &str) -> Result<(), Fault> {
         let (Some(batching), Some(asker)) = (&self.batching, inquiry.asker) else { return Ok(()) };
-        let caller = Caller { job_id: inquiry.job_id, job: inquiry.job, user_id: inquiry.user_id };
         let longest = self.openai.timeout() + MARGIN;
-        let wanted = Wanted { key: &inquiry.key, request_hash: digest, caller: &caller, longest, asker };
+        let wanted = Wanted { key: &inquiry.key, request_hash: digest, caller: &inquiry.caller, longest, asker };
         match batching.offer(&self.ledger, &wanted, || self.openai.request(inquiry.question)).await? {
             Some(wait) => Err(Fault::later(wait, IN_A_BATCH)),
             None => Ok(()),
@@ -180,10 +175,9 @@ impl Gateway {
 
     /// First its turn, then the ledger: a question that has to wait leaves no trace there.
     async fn begin(&self, inquiry: &Inquiry<'_>, question: &Question, digest: &str) -> Result<Begun, Fault> {
-        let caller = Caller { job_id: inquiry.job_id, job: inquiry.job, user_id: inquiry.user_id };
         let longest = self.openai.timeout() + MARGIN;
         let hold = self.turn(inquiry, question, longest).await?;
-        let fault = match self.ledger.begin(&inquiry.key, digest, &caller, longest).await {
+        let fault = match self.ledger.begin(&inquiry.key, digest, &inquiry.caller, longest).await {
             Ok(Call::Make(permit)) => return Ok(Begun::Call(Admitted { permit, hold })),
             Ok(Call::Answered(stored)) => {
                 self.admission.settle(hold, &Use::default()).await;
@@ -191,6 +185,7 @@ impl Gateway {
             }
             Ok(Call::UnderWay(wait)) => Fault::later(wait, "another job is asking the model about this document"),
             Ok(Call::LostTwice) => meaning::lost_twice(),
+            Ok(Call::Over) => Fault::superseded(),
             Ok(Call::Batched(batched)) => self.withdraw(&batched).await,
             Err(error) => error.into(),
         };

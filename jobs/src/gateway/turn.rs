@@ -30,7 +30,7 @@ impl Gateway {
         let ticket = ticket(&inquiry.key);
         let need = Need {
             ticket: &ticket,
-            user_id: inquiry.user_id,
+            user_id: inquiry.caller.user_id,
             tokens: input_tokens + u64::from(question.output_tokens_max),
             micro_usd: cost_micro_usd(model, u32::try_from(input_tokens).unwrap_or(u32::MAX), question.output_tokens_max)
                 .map_or(0, i64::unsigned_abs),

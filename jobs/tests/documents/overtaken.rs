@@ -1,11 +1,14 @@
 //! Two runs of one document: the newer one wins, whatever the older one does afterwards.
 
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
+use celeriac_jobs::documents::{ChildProgram, ProcessDocument};
 use celeriac_ops::standin::openai::Control;
+use celeriac_queue::Job;
 use sqlx::PgPool;
 
-use crate::desk::{Desk, eventually, shown};
+use crate::desk::{Desk, eventually, reader, sample, shown};
 use crate::files::text_pdf;
 
 /// A run that waits for its answer while another run of the same job begins, as after a lost lease.
@@ -46,4 +49,27 @@ async fn a_document_enqueued_twice_is_paid_for_once(pool: PgPool) {
     assert!(desk.run_as(id, "job-2").await.unwrap().fresh);
     assert!(!desk.run_as(id, "job-1").await.unwrap().fresh);
     assert_eq!(desk.requests(), 1);
+}
+
+/// The end of a job deletes what was read on its pages. A run that slept through it, before its first page, finds every page answered and
+/// no answer.
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_run_that_slept_through_the_end_of_its_job_pays_for_no_page_again(pool: PgPool) {
+    let desk = Desk::new(pool).await;
+    let id = desk.add(&sample("fax.tiff")).await;
+    let (program, go, began) = (desk.path("sleepy"), desk.path("go"), desk.path("began"));
+    let [wait, mark, reader] = [&go, &began, &reader()].map(|path| path.display().to_string());
+    std::fs::write(&program, format!("#!/bin/sh\n: > {mark}\nwhile [ ! -e {wait} ]; do sleep 0.01; done\nexec {reader} \"$@\"\n")).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut sleepy = desk.documents.clone();
+    sleepy.limits.child_program = ChildProgram::At(program);
+    let sleeper = tokio::spawn(ProcessDocument::new(id).run(sleepy, desk.context("job-1")));
+    eventually("the first run reads the file", || began.exists()).await;
+
+    desk.run(id).await.unwrap();
+    let (row, ledger, requests) = (desk.row(id).await, desk.ledger().await, desk.requests());
+    std::fs::write(go, "").unwrap();
+    let (next, told) = shown(sleeper.await.unwrap());
+    assert!(next == "retry" && told.contains("lease was lost"), "{next}: {told}");
+    assert_eq!((desk.requests(), desk.ledger().await, desk.row(id).await), (requests, ledger, row));
 }
