@@ -17,7 +17,7 @@ use super::worker::Orders;
 /// The first part of every key.
 const PREFIX: &str = "chaos";
 /// Nothing has ended, or come about, for so long: nothing will.
-const STALL: Duration = Duration::from_secs(60);
+pub(crate) const STALL: Duration = Duration::from_secs(60);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
 

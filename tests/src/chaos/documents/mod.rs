@@ -19,9 +19,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use tokio::time::sleep;
 
-use crate::chaos::scene::until;
+use crate::chaos::scene::STALL;
 use crate::{System, SystemOptions};
 use plan::{Place, Strike};
 
@@ -102,10 +103,7 @@ impl Campaign {
         futures::try_join!(feed::run(&ground), lanes)?;
         let Ground { mut system, tally, strikes, .. } = ground;
         let last: Vec<_> = (0..LAST_WORKERS).map(|_| system.worker()).collect();
-        until("every document has ended and every queue is empty", async || {
-            Ok(feed::unfinished(&system.pool).await? == 0 && system.is_quiet().await.is_ok())
-        })
-        .await?;
+        ended(&system).await?;
         for worker in last {
             worker.stop().await;
         }
@@ -114,6 +112,22 @@ impl Campaign {
             system.finish().await;
         }
         Ok(reckoning)
+    }
+}
+
+/// Waits until every document has ended and every queue is empty, or nothing moves any more.
+async fn ended(system: &System) -> Result<()> {
+    let (mut last, mut moved) = ((0, String::new()), Instant::now());
+    loop {
+        let now = (feed::unfinished(&system.pool).await?, system.is_quiet().await.err().unwrap_or_default());
+        if now == (0, String::new()) {
+            return Ok(());
+        }
+        if now != last {
+            (last, moved) = (now, Instant::now());
+        }
+        ensure!(moved.elapsed() < STALL, "nothing has moved for {} s: {} jobs have not ended; {}", STALL.as_secs(), last.0, last.1);
+        sleep(LOOK).await;
     }
 }
 
