@@ -1,17 +1,21 @@
-//! `celeriac document`: add a document as the web app would, show one with its analysis, delete one.
+//! `celeriac document`: add a document as the web app would, list them, show one with its analysis, delete one.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use celeriac_jobs::storage::Storage;
+use chrono::{DateTime, Utc};
 use clap::Subcommand;
 use serde::Serialize;
 
 use crate::audit::Actor;
 use crate::documents::{self, Upload};
-use crate::human::{clock, plural, took};
-use crate::reply::Reply;
+use crate::human::{clock, parse_duration, plural, relative, took};
+use crate::reply::{Cell, Reply, Table, Tone};
 use crate::stores::Stores;
+use crate::views::documents::{ListedDocument, PageRow, STATUSES, Which, cost_usd, list as listed, pages as pages_of};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Document {
@@ -25,6 +29,19 @@ pub(crate) enum Document {
         #[arg(long)]
         consent: bool,
     },
+    /// List documents: those in motion, then those that ended of late.
+    List {
+        #[arg(long, value_parser = STATUSES)]
+        status: Option<String>,
+        /// Only this user's.
+        #[arg(long)]
+        user: Option<i64>,
+        /// Of those that ended, only the ones of so long (30m, 24h, 7d).
+        #[arg(long, default_value = "24h", value_parser = parse_duration)]
+        since: Duration,
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1_000))]
+        limit: i64,
+    },
     /// Show a document; its analysis is decrypted with FIELD_ENCRYPTION_KEYS.
     Show { id: i64 },
     /// Delete a document as its user would: its jobs are cancelled, no run completes it, and purge_documents deletes row and file later.
@@ -35,6 +52,10 @@ pub(crate) enum Document {
 struct Shown {
     #[serde(flatten)]
     document: documents::DocumentRow,
+    /// Absent when nothing was paid.
+    cost_usd: Option<f64>,
+    /// Those that were read so far.
+    pages: Vec<PageRow>,
     /// The decrypted analysis.
     analysis: Option<serde_json::Value>,
 }
@@ -43,6 +64,11 @@ impl Document {
     pub(crate) async fn run(self, stores: &Stores, actor: &Actor) -> anyhow::Result<Reply> {
         match self {
             Self::Add { file, user, consent } => add(stores, &file, user, consent).await,
+            Self::List { status, user, since, limit } => {
+                let now = Utc::now();
+                let which = Which { status, user_id: user, since: now - since, limit };
+                list(stores, &which, now).await
+            }
             Self::Show { id } => show(stores, id).await,
             Self::Delete { id } => delete(stores, actor, id).await,
         }
@@ -58,6 +84,37 @@ async fn add(stores: &Stores, file: &Path, user: i64, consent: bool) -> anyhow::
         added.document_id, added.file_path, added.job_id, added.document_id
     );
     Ok(Reply::of(&added).line(line))
+}
+
+async fn list(stores: &Stores, which: &Which, now: DateTime<Utc>) -> anyhow::Result<Reply> {
+    let rows = listed(&stores.postgres().await?, which).await?;
+    let header = &["DOCUMENT", "USER", "STATUS", "PAGES", "ASKED", "TOKENS", "TOOK", "ADDED", "ENDED", "ERROR"];
+    let mut table = Table::new(header, "No document is in motion, and none ended of late: look further back with --since.");
+    for row in &rows {
+        table.push(vec![
+            row.id.into(),
+            row.user_id.into(),
+            status(row),
+            Cell::maybe(row.pages_text()),
+            Cell::maybe(row.strategy.clone()),
+            Cell::maybe(row.ai_tokens_used.map(|count| count.to_string())),
+            Cell::maybe(row.processing_ms.map(|ms| took(ms.unsigned_abs()))),
+            relative(row.created_at, now).into(),
+            Cell::maybe(row.completed_at.map(|at| relative(at, now))),
+            Cell::maybe(row.error_message.clone()),
+        ]);
+    }
+    Ok(Reply::of(&rows).table(table))
+}
+
+fn status(row: &ListedDocument) -> Cell {
+    let tone = match row.status.as_str() {
+        "completed" if row.pages_missing > 0 => Tone::Warning,
+        "completed" => Tone::Good,
+        "failed" => Tone::Bad,
+        _ => Tone::Plain,
+    };
+    Cell::toned(&row.status, tone)
 }
 
 async fn delete(stores: &Stores, actor: &Actor, id: i64) -> anyhow::Result<Reply> {
@@ -78,14 +135,15 @@ async fn show(stores: &Stores, id: i64) -> anyhow::Result<Reply> {
         (Some(_), None) => (None, Some("the analysis cannot be shown: FIELD_ENCRYPTION_KEYS is not set".to_owned())),
         (Some(token), Some(_)) => (Some(documents::decrypt(token, &stores.settings().list("FIELD_ENCRYPTION_KEYS"))?), None),
     };
-    let mut reply_pairs = pairs(&document);
+    let (pages, cost_usd) = (pages_of(&pool, id).await?, cost_usd(&pool, id).await?);
+    let mut reply_pairs = pairs(&document, &pages, cost_usd);
     if let Some(analysis) = &analysis {
         reply_pairs.push(("analysis", format!("{analysis:#}")));
     }
-    Ok(Reply::of(&Shown { document, analysis }).pairs(reply_pairs).note(remark))
+    Ok(Reply::of(&Shown { document, cost_usd, pages, analysis }).pairs(reply_pairs).note(remark))
 }
 
-fn pairs(document: &documents::DocumentRow) -> Vec<(&'static str, String)> {
+fn pairs(document: &documents::DocumentRow, pages: &[PageRow], cost_usd: Option<f64>) -> Vec<(&'static str, String)> {
     let mut pairs = vec![
         ("document", document.id.to_string()),
         ("user", document.user_id.to_string()),
@@ -102,12 +160,14 @@ fn pairs(document: &documents::DocumentRow) -> Vec<(&'static str, String)> {
     add("took", document.processing_ms.map(|ms| took(ms.unsigned_abs())));
     add("of it", document.stage_ms.as_ref().map(stages));
     add("pages", document.page_count.map(|count| count.to_string()));
-    add("not read", (document.pages_missing > 0).then(|| document.pages_missing.to_string()));
+    add("read", (!pages.is_empty()).then(|| sources(pages)));
+    add("not read", problems(pages));
     add("asked", document.strategy.clone());
     add("text", document.text_length.map(|count| format!("{count} characters")));
     add("OCR confidence", document.ocr_confidence.map(|percent| format!("{percent:.0} %")));
     add("model", document.ai_model_used.clone());
     add("tokens", document.ai_tokens_used.map(|count| count.to_string()));
+    add("paid", cost_usd.map(|usd| format!("{usd:.4} USD")));
     pairs
 }
 
@@ -115,4 +175,19 @@ fn pairs(document: &documents::DocumentRow) -> Vec<(&'static str, String)> {
 fn stages(stages: &serde_json::Value) -> String {
     let times = stages.as_object().into_iter().flatten().filter_map(|(stage, ms)| Some((stage, ms.as_u64()?)));
     times.map(|(stage, ms)| format!("{stage} {}", took(ms))).collect::<Vec<_>>().join(", ")
+}
+
+/// As in `2 native, 1 tesseract`.
+fn sources(pages: &[PageRow]) -> String {
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    for page in pages {
+        *counts.entry(&page.source).or_default() += 1;
+    }
+    counts.iter().map(|(source, count)| format!("{count} {}", source.replace('_', " "))).collect::<Vec<_>>().join(", ")
+}
+
+/// A line for each page that has one.
+fn problems(pages: &[PageRow]) -> Option<String> {
+    let with = pages.iter().filter_map(|page| Some(format!("page {}: {}", page.page, page.problem.as_ref()?)));
+    Some(with.collect::<Vec<_>>().join("\n")).filter(|lines| !lines.is_empty())
 }

@@ -29,6 +29,21 @@ async fn the_page_shows_pause_failure_and_progress_and_runs_nobodys_markup(pool:
 }
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn the_page_shows_what_the_model_has_cost_beside_its_budget(pool: PgPool) {
+    sqlx::query(
+        "insert into celeriac.paid_answers (number, model, state, input_tokens, output_tokens, cost_usd) values (1, 'm', 'answered', 1, 1, 1.25)",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let here = Installation::with(pool, &[("OPENAI_USD_PER_DAY", "2.5"), ("OPENAI_RPM", "300")]).await;
+    let page = get(&here.router(), "/").await.text;
+    for part in ["$1.2500 <span class=\"faint\">of $2.50", "0 <span class=\"faint\">of 300"] {
+        assert!(page.contains(part), "{part} is not on the page:\n{page}");
+    }
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
 async fn the_page_asks_nobody_else_for_anything(pool: PgPool) {
     let here = Installation::new(pool).await;
     let router = here.router();

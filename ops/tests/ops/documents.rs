@@ -77,6 +77,42 @@ async fn an_analysis_is_shown_decrypted_by_an_older_key_of_the_ring(pool: PgPool
 }
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_list_has_what_is_in_motion_first_and_leaves_out_what_is_deleted_or_ended_long_ago(pool: PgPool) {
+    let rows: Vec<(String, i64)> = sqlx::query_as(
+        "insert into celeriac.documents (user_id, file_path, file_name, status, error_message, ai_summary, ai_model_used, ai_tokens_used,
+                page_count, pages_missing, text_length, processing_ms, created_at, completed_at, deleted_at)
+         select user_id, 'documents/user_1/' || name, 'name of ' || name, status, problem,
+                case when status = 'completed' then 'token' end, case when status = 'completed' then 'a-model' end, 10, 4, missing, 2, 3,
+                now() - interval '1 day' - added * interval '1 minute', now() - ended * interval '1 minute',
+                case when name = 'deleted' then now() end
+         from (values ('waits', 1, 'uploading', 2, null, 0, null), ('asks', 2, 'analyzing', 1, null, 0, null),
+                      ('partial', 1, 'completed', 3, 10, 1, null), ('failed', 2, 'failed', 4, 5, 0, 'The file is empty.'),
+                      ('old', 1, 'completed', 9, 3000, 0, null), ('deleted', 1, 'completed', 3, 1, 0, null))
+              as of (name, user_id, status, added, ended, missing, problem)
+         returning substring(file_path from '[a-z]+$'), id",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    let id = |name: &str| rows.iter().find(|(row, _)| row == name).map(|(_, id)| json!(id)).unwrap();
+    let here = Installation::new(pool).await;
+    let ids = async |more: &[&str]| -> Vec<serde_json::Value> {
+        let listed = here.run(&[&["document", "list"], more].concat()).await.json;
+        listed.as_array().unwrap().iter().map(|row| row["id"].clone()).collect()
+    };
+    assert_eq!(ids(&[]).await, [id("asks"), id("waits"), id("failed"), id("partial")]);
+    assert_eq!(ids(&["--since", "3d"]).await, [id("asks"), id("waits"), id("failed"), id("partial"), id("old")]);
+    assert_eq!(ids(&["--user", "1"]).await, [id("waits"), id("partial")]);
+    assert_eq!(ids(&["--status", "failed"]).await, [id("failed")]);
+    assert_eq!(ids(&["--limit", "1"]).await, [id("asks")]);
+    let told = here.text(&["document", "list"]).await;
+    assert!(told.contains("4, 1 not read") && told.contains("The file is empty."), "{told}");
+    assert!(!told.contains("name of"), "a name that a user gave is shown:\n{told}");
+    let page = crate::support::get(&here.router(), "/").await.text;
+    assert!(page.contains("4, 1 not read") && page.contains("The file is empty.") && !page.contains("name of"), "{page}");
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
 async fn recover_enqueues_each_stranded_document_once(pool: PgPool) {
     let here = Installation::new(pool).await;
     for (path, status) in [("stranded", "analyzing"), ("queued", "uploading"), ("ended", "failed")] {

@@ -1,6 +1,7 @@
 //! The console's page: everything at a glance, rendered here, read-only. It works without its script, which only refreshes it.
 
 mod model;
+mod provider;
 mod read;
 
 use askama::Template;
@@ -13,6 +14,7 @@ use crate::error::Error;
 use crate::health::{Check, Report};
 use crate::human::{clock, rfc3339};
 use model::{Truth, Work};
+use provider::Provider;
 
 #[derive(Template)]
 #[template(path = "console.html")]
@@ -27,11 +29,15 @@ struct Page {
     work: Option<Work>,
     /// From PostgreSQL; `None` while it does not answer.
     truth: Option<Truth>,
+    /// From both; `None` while one does not answer.
+    provider: Option<Provider>,
 }
 
 pub(super) async fn page(State(shared): State<Shared>) -> Result<Html<String>, Error> {
     let now = Utc::now();
-    let (report, work, truth) = tokio::join!(shared.health.report(), read::work(&shared.stores, now), read::truth(&shared.stores, now));
+    let stores = &shared.stores;
+    let (report, work, truth, provider) =
+        tokio::join!(shared.health.report(), read::work(stores, now), read::truth(stores, now), read::provider(stores));
     let page = Page {
         version: env!("CARGO_PKG_VERSION"),
         now: clock(now),
@@ -40,6 +46,7 @@ pub(super) async fn page(State(shared): State<Shared>) -> Result<Html<String>, E
         complaints: complaints(&report),
         work,
         truth,
+        provider,
     };
     page.render().map(Html).map_err(|error| Error::Internal(error.into()))
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use celeriac_queue::QueueName;
 use chrono::{DateTime, Utc};
 
-use crate::human::{bytes, clock, relative, rfc3339, span};
+use crate::human::{bytes, clock, relative, rfc3339, span, took};
 use crate::views::backups::BackupRow;
 use crate::views::costs::CostRow;
 use crate::views::dead::GroupRow;
-use crate::views::documents::STATUSES;
+use crate::views::documents::{ListedDocument, STATUSES};
 use crate::views::jobs::JobRow;
 use crate::views::keys::{KeyRow, limits_text};
 use crate::views::outbox::Backlog;
@@ -126,6 +126,7 @@ pub(super) struct Failure {
 pub(super) struct Truth {
     pub(super) schedules: Vec<Schedule>,
     pub(super) documents: Vec<(&'static str, u64)>,
+    pub(super) latest_documents: Vec<Document>,
     pub(super) calls: i64,
     pub(super) tokens: i64,
     pub(super) cost_usd: String,
@@ -133,6 +134,17 @@ pub(super) struct Truth {
     /// Rows not yet in Redis.
     pub(super) unrelayed: i64,
     pub(super) unconfirmed: i64,
+}
+
+pub(super) struct Document {
+    pub(super) id: i64,
+    pub(super) user_id: i64,
+    pub(super) status: String,
+    pub(super) pages: Option<String>,
+    pub(super) tokens: Option<i32>,
+    pub(super) took: Option<String>,
+    pub(super) added: Moment,
+    pub(super) error: Option<String>,
 }
 
 pub(super) struct Schedule {
@@ -301,6 +313,7 @@ impl Truth {
     pub(super) fn new(
         schedules: &[ScheduleRow],
         documents: &BTreeMap<&'static str, u64>,
+        latest_documents: &[ListedDocument],
         costs: &[CostRow],
         backups: &[BackupRow],
         backlog: &Backlog,
@@ -309,6 +322,7 @@ impl Truth {
         Self {
             schedules: schedules.iter().map(|row| Schedule::new(row, now)).collect(),
             documents: STATUSES.iter().map(|status| (*status, documents.get(status).copied().unwrap_or(0))).collect(),
+            latest_documents: latest_documents.iter().map(|row| Document::new(row, now)).collect(),
             calls: costs.iter().map(|row| row.calls).sum(),
             tokens: costs.iter().map(|row| row.input_tokens + row.output_tokens).sum(),
             // Added to zero: the sum of no floats is -0.0, and would be shown so.
@@ -316,6 +330,21 @@ impl Truth {
             backups: backups.iter().map(|row| Backup::new(row, now)).collect(),
             unrelayed: backlog.unrelayed,
             unconfirmed: backlog.unconfirmed,
+        }
+    }
+}
+
+impl Document {
+    fn new(row: &ListedDocument, now: DateTime<Utc>) -> Self {
+        Self {
+            id: row.id,
+            user_id: row.user_id,
+            status: row.status.clone(),
+            pages: row.pages_text(),
+            tokens: row.ai_tokens_used,
+            took: row.processing_ms.map(|ms| took(ms.unsigned_abs())),
+            added: Moment::new(row.created_at, now),
+            error: row.error_message.clone(),
         }
     }
 }

@@ -6,8 +6,10 @@ use celeriac_queue::State;
 use chrono::{DateTime, Utc};
 
 use super::model::{Truth, Work};
+use super::provider::Provider;
 use crate::stores::Stores;
-use crate::views::{backups, costs, dead, documents, jobs, keys, outbox, queues, schedules, workers};
+use crate::views::documents::Which;
+use crate::views::{backups, budget, costs, dead, documents, jobs, keys, openai_batches, outbox, queues, schedules, workers};
 
 /// Longest wait for one store.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -20,6 +22,7 @@ const CAUSES_READ: usize = 1_000;
 const KEYS_OF_QUEUE_SHOWN: usize = 8;
 const KEYS_SHOWN: usize = 24;
 const BACKUPS_SHOWN: i64 = 5;
+const DOCUMENTS_SHOWN: i64 = 10;
 
 pub(super) async fn work(stores: &Stores, now: DateTime<Utc>) -> Option<Work> {
     let reading = async {
@@ -46,13 +49,25 @@ pub(super) async fn truth(stores: &Stores, now: DateTime<Utc>) -> Option<Truth> 
     let reading = async {
         let pool = stores.postgres().await?;
         let schedules = schedules::all(&pool).await?;
-        let documents = documents::by_status(&pool, documents::today(now)).await?;
+        let since = documents::today(now);
+        let documents_by_status = documents::by_status(&pool, since).await?;
+        let latest = Which { status: None, user_id: None, since, limit: DOCUMENTS_SHOWN };
+        let latest = documents::list(&pool, &latest).await?;
         let costs = costs::by_day(&pool, 1).await?;
         let backups = backups::list(&pool, BACKUPS_SHOWN).await?;
         let backlog = outbox::backlog(&pool).await?;
-        anyhow::Ok(Truth::new(&schedules, &documents, &costs, &backups, &backlog, now))
+        anyhow::Ok(Truth::new(&schedules, &documents_by_status, &latest, &costs, &backups, &backlog, now))
     };
     patiently("PostgreSQL", reading).await
+}
+
+pub(super) async fn provider(stores: &Stores) -> Option<Provider> {
+    let reading = async {
+        let budget = budget::read(stores).await?;
+        let batches = openai_batches::under_way(&stores.postgres().await?).await?;
+        anyhow::Ok(Provider::new(&budget, &batches))
+    };
+    patiently("Redis or PostgreSQL", reading).await
 }
 
 async fn patiently<T>(store: &'static str, reading: impl Future<Output = anyhow::Result<T>>) -> Option<T> {
