@@ -209,6 +209,8 @@ impl RedisServer {
             ("--appendfsync", appendfsync.into()),
             // A queue must never lose entries to make room.
             ("--maxmemory-policy", "noeviction".into()),
+            // A replica is given its copy at once: there are no others to wait for.
+            ("--repl-diskless-sync-delay", "0".into()),
         ];
         if let (Some(port), Some(files)) = (self.ports.tls, &self.options.tls) {
             settings.extend([

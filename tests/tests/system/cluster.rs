@@ -29,6 +29,11 @@ impl Job for Note {
     type State = Arc<AtomicUsize>;
     type Output = u32;
 
+    /// Its second attempt comes at once: what a test waits for is a node.
+    fn policy() -> Policy {
+        Policy { backoff: Backoff { base: Duration::from_millis(10), ..Backoff::default() }, ..Policy::default() }
+    }
+
     async fn run(self, runs: Arc<AtomicUsize>, ctx: JobContext) -> JobResult<u32> {
         runs.fetch_add(1, Ordering::SeqCst);
         if self.fails_first && ctx.attempt() == 1 {
@@ -107,7 +112,7 @@ impl Stage {
 
     /// Notes with ids of their own, repeated until Redis has taken them.
     async fn put_many(&self, queue: &QueueName, label: &str, count: usize) {
-        let policy = Policy { keep: LONG, backoff: Backoff { base: Duration::from_millis(10), ..Backoff::default() }, ..Policy::default() };
+        let policy = Policy { keep: LONG, ..Note::policy() };
         let job = |number: usize| {
             let id = JobId::parse(&format!("{label}-{number}")).unwrap();
             let note = Note { fails_first: number.is_multiple_of(10) };
@@ -121,6 +126,20 @@ impl Stage {
             match self.inspector.queue(queue).await {
                 Ok(view) if view.finished == count && view.ready + view.scheduled + view.running == 0 => Ok(()),
                 seen => Err(format!("{seen:?}")),
+            }
+        })
+        .await;
+    }
+
+    /// Waits until the other nodes agree that one has failed.
+    async fn given_up(&self) {
+        let client = redis::Client::open(self.cluster.node(0).plain_url()).unwrap();
+        let line = client.get_multiplexed_async_connection().await.unwrap();
+        eventually("the dead node is given up", || {
+            let mut line = line.clone();
+            async move {
+                let info: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut line).await.unwrap();
+                if info.contains("cluster_slots_fail:0") { Err(info) } else { Ok(()) }
             }
         })
         .await;
@@ -216,6 +235,11 @@ async fn a_node_that_dies_stops_its_own_queues_only_and_loses_nothing() {
         stage.put_many(queue, "meanwhile", 100).await;
         stage.finished(queue, 100).await;
     }
+    stage.given_up().await;
+    for queue in [&first, &third] {
+        stage.put_many(queue, "later", 100).await;
+        stage.finished(queue, 200).await;
+    }
     let refused = stage.inspector.queue(&second).await;
     assert!(matches!(&refused, Err(error @ Error::Redis(_)) if error.is_outage()), "{refused:?}");
 
@@ -224,7 +248,7 @@ async fn a_node_that_dies_stops_its_own_queues_only_and_loses_nothing() {
     stage.finished(&second, 400).await;
     for queue in [&first, &third] {
         stage.put_many(queue, "after", 10).await;
-        stage.finished(queue, 110).await;
+        stage.finished(queue, 210).await;
     }
     for worker in workers {
         worker.stop().await;
