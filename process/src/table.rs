@@ -239,6 +239,13 @@ pub static SETTINGS: &[Setting] = &[
         "Largest image that is decoded, pixels.",
     ),
     plain(
+        "DOCUMENT_UNPACKED_MAX",
+        Kind::Integer { min: 1_000_000, max: 32_000_000_000 },
+        Some("128000000"),
+        "128000000",
+        "Most that one stream of a PDF (a page's drawing, a font, a picture) may unpack to, bytes; to be met before DOCUMENT_CHILD_MEMORY, two thirds of that at most.",
+    ),
+    plain(
         "DOCUMENT_CHILD_MEMORY",
         Kind::Integer { min: 64_000_000, max: 64_000_000_000 },
         Some("256000000"),

@@ -13,6 +13,7 @@ use super::child::OCR_SUBCOMMAND;
 use super::child::ocr::OcrRequest;
 use super::ocr_words;
 use super::reader::Picture;
+use super::reading_fault::megabytes;
 
 /// The program's name.
 pub(super) const TESSERACT: &str = "tesseract";
@@ -125,9 +126,9 @@ async fn recognize(picture: &Picture, limits: &Limits, layout: Layout) -> Result
     };
     let status = status?;
     if !status.success() {
-        return Err(failure(status));
+        return Err(failure(status, limits));
     }
-    ocr_words::read(&String::from_utf8_lossy(&words)).ok_or_else(too_much)
+    ocr_words::read(&String::from_utf8_lossy(&words)).ok_or_else(|| too_much(limits))
 }
 
 fn start(limits: &Limits, layout: Layout) -> anyhow::Result<Child> {
@@ -146,18 +147,19 @@ fn start(limits: &Limits, layout: Layout) -> anyhow::Result<Child> {
 }
 
 /// Ended by a signal, it was the page (memory, time, a mistake in a decoder); ended by itself, it could not begin.
-fn failure(status: ExitStatus) -> OcrFault {
+fn failure(status: ExitStatus, limits: &Limits) -> OcrFault {
     use std::os::unix::process::ExitStatusExt;
     if status.signal().is_some() {
-        return too_much();
+        return too_much(limits);
     }
     OcrFault::Machinery(anyhow::anyhow!(
         "tesseract ended with {status}: is it installed with the languages of DOCUMENT_OCR_LANGUAGES? `tesseract --list-langs` lists them"
     ))
 }
 
-fn too_much() -> OcrFault {
-    OcrFault::Page("Recognizing the page needs more memory or time than is allowed.".to_owned())
+fn too_much(limits: &Limits) -> OcrFault {
+    let (memory, seconds) = (megabytes(limits.child_memory_bytes), limits.child_timeout.as_secs());
+    OcrFault::Page(format!("Recognizing the page needs more than the {memory} of memory or the {seconds} seconds allowed."))
 }
 
 /// What of those languages tesseract has no data for, by its own account.

@@ -147,7 +147,7 @@ pub(super) async fn open(file: StoredFile, limits: &Limits, done: &BTreeSet<u32>
     };
     match heard? {
         (Message::Opened { pages: count }, _) if count <= pages.limits.pages_max => pages.page_count = count,
-        (Message::Failed { fault }, _) => return Err(reading_fault::of_file(&fault)),
+        (Message::Failed { fault }, _) => return Err(reading_fault::of_file(&fault, &pages.limits)),
         _ => return Err(anyhow!("the reading process did not begin with the number of pages").into()),
     }
     pages.content_sha256 = content_sha256;
@@ -181,8 +181,8 @@ impl PageStream {
             Message::Blank { page } => (page, Content::Blank),
             Message::Skipped { page } => (page, Content::Done),
             Message::LeftOut { page } => (page, Content::LeftOut),
-            Message::PageFailed { page, fault } => (page, Content::Failed(reading_fault::of_page(&fault))),
-            Message::Failed { fault } => return Err(reading_fault::of_file(&fault)),
+            Message::PageFailed { page, fault } => (page, Content::Failed(reading_fault::of_page(&fault, &self.limits))),
+            Message::Failed { fault } => return Err(reading_fault::of_file(&fault, &self.limits)),
             Message::Done if self.told == self.page_count => return Ok(None),
             Message::Done | Message::Opened { .. } => return Err(anyhow!("the reading process told pages out of order").into()),
         };
@@ -224,6 +224,7 @@ fn start(file: &StoredFile, limits: &Limits, done: &BTreeSet<u32>) -> anyhow::Re
         file_bytes: file.bytes,
         pages_max: limits.pages_max,
         pixels_max: limits.pixels_max,
+        unpacked_max: limits.unpacked_max,
         text_bytes_max: TEXT_BYTES_MAX,
         pictures: match limits.ocr {
             Ocr::Tesseract => Some(FOR_TESSERACT),

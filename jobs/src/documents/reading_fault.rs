@@ -9,7 +9,7 @@ use super::child::message::ReadFault;
 use crate::fault::Fault;
 
 /// The sentence for a file that the child refused. None of these gets better by trying again.
-pub(super) fn of_file(fault: &ReadFault) -> Fault {
+pub(super) fn of_file(fault: &ReadFault, limits: &Limits) -> Fault {
     match fault {
         ReadFault::Empty => Fault::never("The file is empty."),
         ReadFault::UnknownType { looks_like: Some(guess) } => {
@@ -29,17 +29,25 @@ pub(super) fn of_file(fault: &ReadFault) -> Fault {
         }
         ReadFault::TooManyPages { pages, max } => Fault::never(format!("The document has {pages} pages; at most {max} can be processed.")),
         ReadFault::TooManyPixels { width, height, max } => Fault::never(too_many_pixels(*width, *height, *max)),
-        ReadFault::TooMuchMemory => too_large(),
+        ReadFault::UnpacksTooLarge { bytes, and_more, max } => {
+            let more = if *and_more { "more than " } else { "" };
+            let sentence =
+                format!("A part of the PDF unpacks to {more}{}; at most {} can be processed.", megabytes(*bytes), megabytes(*max));
+            Fault::never(sentence)
+        }
+        ReadFault::TooMuchMemory => too_large(limits),
         ReadFault::Crashed { at } => Fault::never("The file is damaged in a way that stops it from being read.")
             .because(anyhow::anyhow!("the parser panicked at {at}")),
     }
 }
 
 /// The sentence for a page that the child could not read, while it could read others.
-pub(super) fn of_page(fault: &ReadFault) -> String {
+pub(super) fn of_page(fault: &ReadFault, limits: &Limits) -> String {
     match fault {
         ReadFault::TooManyPixels { width, height, max } => too_many_pixels(*width, *height, *max),
-        ReadFault::TooMuchMemory => "Reading the page needs more memory than is allowed.".to_owned(),
+        ReadFault::TooMuchMemory => {
+            format!("Reading the page needs more than the {} of memory allowed.", megabytes(limits.child_memory_bytes))
+        }
         ReadFault::UnknownForm { .. } => "The page is a picture of a kind that cannot be read.".to_owned(),
         ReadFault::Crashed { .. } => "The page is damaged in a way that stops it from being read.".to_owned(),
         _ => "The page is damaged and cannot be read.".to_owned(),
@@ -56,7 +64,9 @@ pub(super) fn death(status: ExitStatus, limits: &Limits) -> Fault {
     const PROCESSOR_TIME_USED_UP: i32 = 24;
     match status.signal() {
         // An allocation beyond the limit aborts; the kernel's out-of-memory killer kills; a stack beyond it faults.
-        Some(ABORTED | KILLED | SEGMENTATION_FAULT) => too_large().because(anyhow::anyhow!("the reading process ended with {status}")),
+        Some(ABORTED | KILLED | SEGMENTATION_FAULT) => {
+            too_large(limits).because(anyhow::anyhow!("the reading process ended with {status}"))
+        }
         Some(PROCESSOR_TIME_USED_UP) => too_slow(limits.child_timeout),
         _ if status.code() == Some(REFUSED) => Fault::from(anyhow::anyhow!(
             "the reading process could not confine itself: this platform does not let it set its limits or a seccomp filter"
@@ -69,8 +79,14 @@ fn too_many_pixels(width: u32, height: u32, max: u64) -> String {
     format!("The picture is {width} × {height} pixels large; at most {} million pixels can be processed.", max / 1_000_000)
 }
 
-fn too_large() -> Fault {
-    Fault::never("Reading the file needs more memory than is allowed; it may be damaged or made to do harm.")
+fn too_large(limits: &Limits) -> Fault {
+    let allowed = megabytes(limits.child_memory_bytes);
+    Fault::never(format!("Reading the file needs more than the {allowed} of memory allowed; it may be damaged or made to do harm."))
+}
+
+/// In millions of bytes, as memory is set; up to the next where it is not whole.
+pub(super) fn megabytes(bytes: u64) -> String {
+    format!("{} MB", bytes.div_ceil(1_000_000))
 }
 
 pub(super) fn too_slow(limit: Duration) -> Fault {

@@ -34,6 +34,8 @@ pub struct Limits {
     pub bytes_max: u64,
     pub pages_max: u32,
     pub pixels_max: u64,
+    /// Of one stream of a PDF, bytes.
+    pub unpacked_max: u64,
     /// Address space of the process that parses the file.
     pub child_memory_bytes: u64,
     pub child_timeout: Duration,
@@ -85,6 +87,7 @@ impl Limits {
             bytes_max: settings.integer("DOCUMENT_BYTES_MAX"),
             pages_max: small("DOCUMENT_PAGES_MAX"),
             pixels_max: settings.integer("DOCUMENT_PIXELS_MAX"),
+            unpacked_max: settings.integer("DOCUMENT_UNPACKED_MAX"),
             child_memory_bytes: settings.integer("DOCUMENT_CHILD_MEMORY"),
             child_timeout: settings.duration("DOCUMENT_CHILD_TIMEOUT"),
             child_program: ChildProgram::Itself,

@@ -25,7 +25,7 @@ impl Drop for Running {
 
 #[tokio::test]
 async fn it_has_no_network_no_files_no_secrets_and_little_memory() {
-    let request = r#"{"memory_bytes": 300000000, "cpu_seconds": 30, "file_bytes": 1000, "pages_max": 1, "pixels_max": 1,
+    let request = r#"{"memory_bytes": 300000000, "cpu_seconds": 30, "file_bytes": 1000, "pages_max": 1, "pixels_max": 1, "unpacked_max": 1,
                       "text_bytes_max": 1}"#;
     let child = Command::new(reader())
         .args([celeriac_jobs::documents::child::SUBCOMMAND, request])

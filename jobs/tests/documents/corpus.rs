@@ -11,7 +11,7 @@ use celeriac_jobs::storage::Storage;
 use serde::Deserialize;
 
 use crate::desk::{limits, sample};
-use crate::files::{text_pdf, tiff_with_a_bad_second_page};
+use crate::files::{deflated, packed_pdf, text_pdf, tiff_with_a_bad_second_page};
 
 /// (512 MB - 128 MB for the worker) / 2 jobs, as in docker-compose.yml.
 const CHILD_MEMORY_BYTES: u64 = 192_000_000;
@@ -121,6 +121,13 @@ fn make_files(folder: &Path) {
     write("101_pages.pdf", &text_pdf(&["one page of many"; 101]));
     write("second_page_damaged.tiff", &tiff_with_a_bad_second_page(sample("fax.tiff")));
     image::RgbImage::new(10_000, 10_000).save(folder.join("picture_of_100_million_pixels.png")).unwrap();
+    let spaces = deflated(150_000_000);
+    write("flate_bomb.pdf", &packed_pdf("/Filter /FlateDecode", &spaces));
+    let small = "/Type /XObject /Subtype /Image /Width 10 /Height 10 /ColorSpace /DeviceGray /BitsPerComponent 8 /Filter /FlateDecode";
+    write("small_image_bomb.pdf", &packed_pdf(small, &spaces));
+    write("run_length_bomb.pdf", &packed_pdf("/Filter /RunLengthDecode", &[[129, b' '].repeat(1_172_000), vec![128]].concat()));
+    let lzw = weezl::encode::Encoder::with_tiff_size_switch(weezl::BitOrder::Msb, 8).encode(&vec![b' '; 150_000_000]).unwrap();
+    write("lzw_bomb.pdf", &packed_pdf("/Filter /LZWDecode", &lzw));
     write("1_gb.tiff", b"II*\0\x08\0\0\0");
     File::options().write(true).open(folder.join("1_gb.tiff")).unwrap().set_len(1_000_000_000).unwrap();
 }

@@ -82,6 +82,7 @@ pub(crate) fn limits() -> Limits {
         bytes_max: 52_428_800,
         pages_max: 100,
         pixels_max: 100_000_000,
+        unpacked_max: 128_000_000,
         child_memory_bytes: 1_000_000_000,
         child_timeout: Duration::from_secs(60),
         child_program: ChildProgram::At(reader()),

@@ -1,12 +1,33 @@
 //! Files made by the tests.
 
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 
 /// A PDF with a page of text for each item.
 pub(crate) fn text_pdf(pages: &[&str]) -> Vec<u8> {
     pdf(pages, "")
+}
+
+/// A PDF with a page whose content, or whatever else draws it, is these bytes, packed as the entries say.
+pub(crate) fn packed_pdf(entries: &str, packed: &[u8]) -> Vec<u8> {
+    let mut file = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog /Pages 2 0 R >>\nendobj\n".to_vec();
+    file.extend_from_slice(b"2 0 obj\n<< /Type /Pages /Count 1 /Kids [3 0 R] /MediaBox [0 0 612 792] >>\nendobj\n");
+    let what = if entries.contains("/Image") { "/Resources << /XObject << /Im 5 0 R >> >> /Contents 4 0 R" } else { "/Contents 5 0 R" };
+    file.extend_from_slice(format!("3 0 obj\n<< /Type /Page /Parent 2 0 R {what} >>\nendobj\n").as_bytes());
+    file.extend_from_slice(b"4 0 obj\n<< /Length 29 >>\nstream\nq 612 0 0 792 0 0 cm /Im Do Q\nendstream\nendobj\n");
+    file.extend_from_slice(format!("5 0 obj\n<< /Length {} {entries} >>\nstream\n", packed.len()).as_bytes());
+    file.extend_from_slice(packed);
+    // A reader that finds no table of objects looks for them.
+    file.extend_from_slice(b"\nendstream\nendobj\ntrailer\n<< /Root 1 0 R >>\n%%EOF\n");
+    file
+}
+
+/// That many spaces.
+pub(crate) fn deflated(count: usize) -> Vec<u8> {
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(&vec![b' '; count]).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// A PDF that demands a password. Its encryption dictionary belongs to no password at all, which is how a wrong one looks.

@@ -45,7 +45,7 @@ async fn a_child_that_dies_half_way_has_told_the_pages_before() {
     let (pages, end) = inspected(file, &dying).await;
     assert_eq!(pages, [InspectedPage::Text("the first page".into())]);
     let end = end.unwrap_err();
-    assert!(end.for_good && end.sentence.starts_with("Reading the file needs more memory than is allowed"), "{end:?}");
+    assert!(end.for_good && end.sentence.starts_with("Reading the file needs more than the 1000 MB of memory allowed;"), "{end:?}");
 }
 
 #[tokio::test]

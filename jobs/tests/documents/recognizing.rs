@@ -90,7 +90,8 @@ async fn an_answer_without_a_page_is_a_failure_and_not_a_blank_page() {
     let program = stand_in(folder.path(), "exit 0").tesseract;
     std::fs::write(&program, "#!/bin/bash\necho level\n").unwrap();
     let (pages, _) = run(&Limits { ocr: Ocr::Tesseract, tesseract: program, ..limits() }).await;
-    assert!(matches!(&pages[..], [InspectedPage::Failed(_)]), "{pages:?}");
+    let sentence = "Recognizing the page needs more than the 1000 MB of memory or the 60 seconds allowed.";
+    assert_eq!(pages, [InspectedPage::Failed(sentence.into())]);
 }
 
 #[tokio::test]

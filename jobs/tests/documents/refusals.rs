@@ -6,8 +6,8 @@ use celeriac_jobs::documents::Limits;
 use image::ImageFormat;
 use sqlx::PgPool;
 
-use crate::desk::{Desk, limits, shown};
-use crate::files::{claiming_png, locked_pdf, picture, text_pdf};
+use crate::desk::{Desk, limits, sample, shown};
+use crate::files::{claiming_png, deflated, locked_pdf, packed_pdf, picture, text_pdf};
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
 async fn each_file_that_cannot_be_read_has_its_own_sentence(pool: PgPool) {
@@ -33,7 +33,17 @@ async fn each_file_that_cannot_be_read_has_its_own_sentence(pool: PgPool) {
         (
             picture(6_000, 6_000, ImageFormat::Png),
             starved,
-            "Reading the file needs more memory than is allowed; it may be damaged or made to do harm.",
+            "Reading the file needs more than the 64 MB of memory allowed; it may be damaged or made to do harm.",
+        ),
+        (
+            sample("corpus/image_of_lies.pdf"),
+            limits(),
+            "The picture is 60000 × 60000 pixels large; at most 100 million pixels can be processed.",
+        ),
+        (
+            packed_pdf("/Filter /FlateDecode", &deflated(3_000_000)),
+            Limits { unpacked_max: 2_000_000, ..limits() },
+            "A part of the PDF unpacks to 3 MB; at most 2 MB can be processed.",
         ),
     ];
     for (file, limits, sentence) in cases {
@@ -73,7 +83,7 @@ async fn an_allocation_that_takes_the_reading_process_down_fails_its_document_on
     let id = desk.add_row(1, "documents/bomb.pdf").await;
     let (next, told) = shown(desk.run(id).await);
     assert_eq!(next, "bury");
-    assert!(told.starts_with("Reading the file needs more memory than is allowed") && told.contains("signal: 6"), "{told}");
+    assert!(told.starts_with("Reading the file needs more than the 100 MB of memory allowed;") && told.contains("signal: 6"), "{told}");
     let healthy = desk.add(&text_pdf(&["The next document is processed as if nothing had been."])).await;
     desk.run(healthy).await.unwrap();
 }

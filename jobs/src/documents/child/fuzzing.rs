@@ -17,6 +17,7 @@ const REQUEST: Request = Request {
     file_bytes: 1_000_000,
     pages_max: 20,
     pixels_max: 250_000,
+    unpacked_max: 4_000_000,
     text_bytes_max: 100_000,
     pictures: Some(PictureForm { dots_per_inch: 72, side_max: 500, grey: false }),
     done: BTreeSet::new(),

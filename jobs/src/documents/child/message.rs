@@ -26,6 +26,8 @@ pub(crate) struct Request {
     pub(crate) file_bytes: u64,
     pub(crate) pages_max: u32,
     pub(crate) pixels_max: u64,
+    /// Of one stream of a PDF, bytes.
+    pub(crate) unpacked_max: u64,
     /// All text of one document together.
     pub(crate) text_bytes_max: u64,
     /// What pictures of scanned pages shall be like; `None`: nobody wants any.
@@ -98,6 +100,12 @@ pub(crate) enum ReadFault {
     TooManyPixels {
         width: u32,
         height: u32,
+        max: u64,
+    },
+    /// A stream of a PDF unpacks to that many bytes, or more where it was not counted to its end.
+    UnpacksTooLarge {
+        bytes: u64,
+        and_more: bool,
         max: u64,
     },
     TooMuchMemory,

@@ -11,6 +11,7 @@
 
 mod confine;
 mod crash_site;
+mod filters;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 pub(super) mod message;
@@ -22,6 +23,7 @@ mod sniff;
 mod teller;
 mod text;
 mod tiff_pages;
+mod unpacking;
 
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -10,9 +10,10 @@ use hayro::{PixmapSettings, RenderCache, RenderSettings, render};
 use image::{DynamicImage, RgbaImage};
 
 use super::message::{PictureForm, ReadFault, Request};
-use super::picture;
+use super::picture::{self, pixels};
 use super::teller::{Content, Teller};
 use super::text::PageText;
+use super::unpacking;
 
 /// A page with fewer words than this and a picture on it is taken for a scan: page numbers and stamps do not make it text.
 const SCAN_WORDS_BELOW: usize = 8;
@@ -31,14 +32,18 @@ pub(super) fn tell_pages(file: Vec<u8>, request: &Request, teller: &mut Teller<'
         return Err(damaged("it has no pages"));
     }
     teller.open(pages.len())?;
+    unpacking::check(&pdf, request.unpacked_max)?;
     let settings = InterpreterSettings::default();
     let cache = InterpreterCache::new();
     for page in pages.iter() {
         teller.page(|| match (look(page, &pdf, &cache, &settings), request.pictures) {
             (Seen::Text(text), _) => Ok(Content::Text(text)),
             (Seen::Blank, _) => Ok(Content::Blank),
-            (Seen::Scan, None) => Ok(Content::Scan),
-            (Seen::Scan, Some(form)) => paint(page, &settings, form).map(Content::Picture),
+            (Seen::Scan { .. }, None) => Ok(Content::Scan),
+            (Seen::Scan { largest: (width, height) }, Some(_)) if pixels(width, height) > request.pixels_max => {
+                Err(ReadFault::TooManyPixels { width, height, max: request.pixels_max })
+            }
+            (Seen::Scan { .. }, Some(form)) => paint(page, &settings, form).map(Content::Picture),
         })?;
     }
     Ok(())
@@ -46,7 +51,10 @@ pub(super) fn tell_pages(file: Vec<u8>, request: &Request, teller: &mut Teller<'
 
 enum Seen {
     Text(String),
-    Scan,
+    /// With what the largest picture on it says of its width and height.
+    Scan {
+        largest: (u32, u32),
+    },
     Blank,
 }
 
@@ -59,7 +67,7 @@ fn look<'a>(page: &Page<'a>, pdf: &'a Pdf, cache: &InterpreterCache<'a>, setting
     let words = device.words();
     let drawn = device.images > 0 || (words == 0 && device.paths > 0);
     if words < SCAN_WORDS_BELOW && drawn {
-        return Seen::Scan;
+        return Seen::Scan { largest: device.largest_image };
     }
     match device.finish() {
         text if text.is_empty() => Seen::Blank,

@@ -25,6 +25,10 @@ pub(super) struct Picture {
     pub(super) bytes: Vec<u8>,
 }
 
+pub(super) fn pixels(width: u32, height: u32) -> u64 {
+    u64::from(width) * u64::from(height)
+}
+
 /// A JPEG or PNG is one page, a TIFF one or more.
 pub(super) fn tell_pages(mut file: Vec<u8>, file_type: FileType, request: &Request, teller: &mut Teller<'_>) -> Result<(), ReadFault> {
     if file_type != FileType::Tiff {
@@ -66,7 +70,7 @@ impl From<ImageError> for DecodeFault {
 fn decode<D: ImageDecoder>(decoder: Result<D, ImageError>, request: &Request) -> Result<DynamicImage, DecodeFault> {
     let mut decoder = decoder?;
     let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > request.pixels_max {
+    if pixels(width, height) > request.pixels_max {
         return Err(DecodeFault::Known(ReadFault::TooManyPixels { width, height, max: request.pixels_max }));
     }
     let mut limits = Limits::default();

@@ -5,6 +5,7 @@ use hayro::hayro_interpret::hayro_cmap::BfString;
 use hayro::hayro_interpret::{BlendMode, ClipPath, Device, DrawMode, DrawProps, Image, ImageDrawProps, SoftMask};
 use hayro::kurbo::{Affine, BezPath, Point, Vec2};
 
+use super::picture::pixels;
 use super::right_to_left::as_read;
 
 /// Shares of the font size. A gap wider than this parts two words; the narrowest space in common fonts is about 0.2, the widest kerning 0.1.
@@ -27,6 +28,8 @@ pub(super) struct PageText {
     /// Where the last run of glyphs began.
     last_run: Option<Point>,
     pub(super) images: usize,
+    /// Width and height as that image declares them.
+    pub(super) largest_image: (u32, u32),
     pub(super) paths: usize,
 }
 
@@ -139,8 +142,12 @@ impl<'a> Device<'a> for PageText {
         }
     }
 
-    fn draw_image(&mut self, _: Image<'a, '_>, _: ImageDrawProps<'a>) {
+    fn draw_image(&mut self, image: Image<'a, '_>, _: ImageDrawProps<'a>) {
         self.images += 1;
+        let (width, height) = (image.width(), image.height());
+        if pixels(width, height) > pixels(self.largest_image.0, self.largest_image.1) {
+            self.largest_image = (width, height);
+        }
     }
 
     fn pop_clip(&mut self) {}
