@@ -66,6 +66,34 @@ async fn it_may_write_nothing_start_nothing_and_reach_nobody() {
     assert!(!end.expect_err("another process was started").for_good);
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn it_may_read_no_document_and_nothing_else_that_the_worker_can() {
+    assert!(celeriac_jobs::documents::child::can_limit_files(), "this kernel has no Landlock: Linux 5.13 or newer is needed");
+    let (folder, media) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let documents = media.path().join("documents");
+    std::fs::create_dir(&documents).unwrap();
+    std::fs::write(documents.join("letter.pdf"), "somebody else's\n").unwrap();
+    let (words, _) = said(
+        folder.path(),
+        &format!(
+            "tries() {{ word $1; if read line < $2; then echo read $2; else echo refused; fi; }}
+            tries 1 {documents}/letter.pdf
+            tries 2 /etc/passwd
+            tries 3 /proc/$PPID/status
+            tries 4 /proc/self/mounts
+            tries 5 $0
+            word 6; echo {documents}/*; word 7; exec /bin/echo another program of the system",
+            documents = documents.display()
+        ),
+    )
+    .await;
+    let unseen = format!("{}/*", documents.display());
+    let own = format!("read {}", folder.path().join("tesseract").display());
+    let expected = ["refused", "refused", "refused", "refused", &own, &unseen, "another program of the system"];
+    assert_eq!(words.lines().collect::<Vec<_>>(), expected);
+}
+
 #[tokio::test]
 async fn a_page_that_takes_too_long_fails_alone_and_its_process_is_gone() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,6 @@
 //! Who reads scanned pages.
 
+use celeriac_jobs::documents::child::can_limit_files;
 use celeriac_jobs::documents::{find_tesseract, missing_languages};
 use celeriac_process::Settings;
 
@@ -22,7 +23,9 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
             let languages = settings.text("DOCUMENT_OCR_LANGUAGES");
             match missing_languages(&program, languages) {
                 Ok(missing) if missing.is_empty() => {
-                    Finding::ok(ABOUT, format!("scanned pages are read by {} ({languages})", program.display()))
+                    let limited =
+                        if can_limit_files() { "" } else { "; without Landlock here, its process can read what the worker's user can" };
+                    Finding::ok(ABOUT, format!("scanned pages are read by {} ({languages}){limited}", program.display()))
                 }
                 Ok(missing) => Finding::problem(
                     ABOUT,

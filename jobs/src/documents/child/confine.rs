@@ -4,6 +4,8 @@
 use anyhow::Context;
 use rlimit::Resource;
 
+use super::ocr::OcrRequest;
+
 /// Standard input and output, and what the runtime keeps for itself; for tesseract its libraries and language data, one after the other.
 const DESCRIPTORS_MAX: u64 = 16;
 
@@ -16,14 +18,15 @@ pub(super) fn for_parsing(memory_bytes: u64, cpu_seconds: u64) -> anyhow::Result
     platform::confine(memory_bytes, platform::PARSING)
 }
 
-/// Before tesseract is called: it may read files (its libraries, its data), and write none, start nothing, reach nobody.
+/// Before tesseract is called: it may read its libraries and its data, write nothing, start nothing, reach nobody.
 ///
 /// # Errors
 /// When a limit cannot be set: then it is not called.
-pub(super) fn for_tesseract(memory_bytes: u64, cpu_seconds: u64) -> anyhow::Result<()> {
-    limit(cpu_seconds)?;
+pub(super) fn for_tesseract(request: &OcrRequest) -> anyhow::Result<()> {
+    limit(request.cpu_seconds)?;
     Resource::FSIZE.set(0, 0).context("forbidding files to be written")?;
-    platform::confine(memory_bytes, platform::RECOGNIZING)
+    platform::confine(request.memory_bytes, platform::RECOGNIZING)?;
+    platform::limit_files(request)
 }
 
 fn limit(cpu_seconds: u64) -> anyhow::Result<()> {
@@ -42,6 +45,9 @@ mod platform {
     use seccompiler::SeccompCmpArgLen::Dword;
     use seccompiler::SeccompCmpOp::MaskedEq;
     use seccompiler::{BpfProgram, SeccompAction, SeccompCondition, SeccompFilter, SeccompRule};
+
+    use crate::documents::child::ocr::OcrRequest;
+    use crate::documents::child::readable;
 
     /// Calls refused with "permission denied". Everything else stays allowed: a list of what an allocator or a newer libc may need would
     /// break with the next libc, and what matters is that the process can reach nothing beyond its pipes.
@@ -103,6 +109,10 @@ mod platform {
         (libc::SYS_open, 1),
     ];
 
+    pub(super) fn limit_files(request: &OcrRequest) -> anyhow::Result<()> {
+        readable::only_what_tesseract_needs(&request.program, request.data.as_deref())
+    }
+
     pub(super) fn confine(memory_bytes: u64, refused: Refused) -> anyhow::Result<()> {
         // First in line for the kernel's out-of-memory killer. A container may forbid the write; the address space still holds.
         let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
@@ -135,9 +145,15 @@ mod platform {
 
 #[cfg(not(target_os = "linux"))]
 mod platform {
+    use crate::documents::child::ocr::OcrRequest;
+
     pub(super) struct Refused;
     pub(super) const PARSING: Refused = Refused;
     pub(super) const RECOGNIZING: Refused = Refused;
+
+    pub(super) fn limit_files(_request: &OcrRequest) -> anyhow::Result<()> {
+        Ok(())
+    }
 
     /// Elsewhere (a developer's machine) the address space cannot be limited reliably; time, size, page and pixel limits hold.
     pub(super) fn confine(_memory_bytes: u64, _refused: Refused) -> anyhow::Result<()> {

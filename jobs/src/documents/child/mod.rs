@@ -18,6 +18,8 @@ pub(super) mod message;
 pub(super) mod ocr;
 mod pdf;
 mod picture;
+#[cfg(target_os = "linux")]
+mod readable;
 mod right_to_left;
 mod sniff;
 mod teller;
@@ -58,6 +60,14 @@ pub fn run_child_if_asked() {
     std::process::exit(code);
 }
 
+/// Whether this machine can limit what tesseract's process reads to what tesseract needs: Linux with Landlock.
+pub fn can_limit_files() -> bool {
+    #[cfg(target_os = "linux")]
+    return readable::can_be_limited();
+    #[cfg(not(target_os = "linux"))]
+    return false;
+}
+
 fn read_document(request: &str) -> i32 {
     match serde_json::from_str::<Request>(request) {
         Ok(request) if confine::for_parsing(request.memory_bytes, request.cpu_seconds).is_ok() => {
@@ -69,7 +79,7 @@ fn read_document(request: &str) -> i32 {
 
 fn recognize(request: &str) -> i32 {
     if let Ok(request) = serde_json::from_str::<OcrRequest>(request)
-        && confine::for_tesseract(request.memory_bytes, request.cpu_seconds).is_ok()
+        && confine::for_tesseract(&request).is_ok()
     {
         ocr::become_tesseract(&request);
     }
