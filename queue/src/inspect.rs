@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use futures::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::BatchOf;
@@ -19,6 +20,8 @@ const LIST_MAX: usize = 1_000;
 const GHOSTS_MAX: usize = 100;
 /// Lanes of one priority that are looked at.
 const LANES_MAX: usize = 1_000;
+/// Queues or jobs that are asked for at once, so that a page of them does not take as many round trips.
+const LOOKS_AT_ONCE: usize = 16;
 /// Transfers whose age is looked at.
 const TRANSFERS_MAX: usize = 100;
 
@@ -113,8 +116,8 @@ impl Inspector {
 
     pub async fn queues(&self) -> Result<Vec<QueueView>, Error> {
         let mut views = Vec::new();
-        for name in self.queue_names().await? {
-            views.push(self.queue(&name).await?);
+        for names in self.queue_names().await?.chunks(LOOKS_AT_ONCE) {
+            views.extend(try_join_all(names.iter().map(|name| self.queue(name))).await?);
         }
         Ok(views)
     }
@@ -220,15 +223,22 @@ impl Inspector {
         })
     }
 
+    async fn known_job(&self, queue: &QueueName, id: &JobId) -> Result<Option<JobView>, Error> {
+        match self.job(queue, id).await {
+            Ok(view) => Ok(Some(view)),
+            Err(Error::NoSuchJob { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Finds a job whose queue the caller does not know.
     ///
     /// # Errors
     /// [`Error::NoSuchJob`] (naming the default queue) when no queue knows it.
     pub async fn find(&self, id: &JobId) -> Result<JobView, Error> {
         for queue in self.queue_names().await? {
-            match self.job(&queue, id).await {
-                Err(Error::NoSuchJob { .. }) => {}
-                found => return found,
+            if let Some(view) = self.known_job(&queue, id).await? {
+                return Ok(view);
             }
         }
         Err(Error::NoSuchJob { queue: QueueName::default(), id: id.clone() })
@@ -266,43 +276,42 @@ impl Inspector {
             // One index holds all three; enough is read to fill the page after the others are sorted out.
             State::Finished | State::Cancelled | State::Expired => self.range(keys.get(Key::Finished), LIST_MAX, true).await?,
         };
+        let ids: Vec<JobId> = ids.iter().filter_map(|id| JobId::parse(id).ok()).collect();
         let mut views = Vec::new();
-        for id in ids.iter().filter_map(|id| JobId::parse(id).ok()) {
-            match self.job(queue, &id).await {
-                Ok(view) if view.state == state => views.push(view),
-                // It moved on between the two looks.
-                Ok(_) | Err(Error::NoSuchJob { .. }) => {}
-                Err(error) => return Err(error),
-            }
-            if views.len() == limit {
+        for ids in ids.chunks(LOOKS_AT_ONCE) {
+            let looks = try_join_all(ids.iter().map(|id| self.known_job(queue, id))).await?;
+            // One may have moved on between the two looks.
+            views.extend(looks.into_iter().flatten().filter(|view| view.state == state));
+            if views.len() >= limit {
                 break;
             }
         }
+        views.truncate(limit);
         Ok(views)
     }
 
     /// Suspects, then by priority; within one the jobs without a key, then key by key.
     async fn ready_ids(&self, queue: &QueueName, limit: usize) -> Result<Vec<String>, Error> {
         let keys = self.connection.namespace().queue(queue);
-        let mut line = self.connection.shared();
-        let mut ids: Vec<String> = redis::cmd("LRANGE").arg(keys.suspects()).arg(0).arg(limit).query_async(&mut line).await?;
-        for priority in 0..10 {
+        let unkeyed: Vec<String> = (0..10).map(|priority| format!("{priority}@")).collect();
+        let mut heads = redis::pipe();
+        heads.lrange(keys.suspects(), 0, limit as isize).zrange(keys.resting(), 0, LANES_MAX as isize);
+        for (priority, lane) in (0..10).zip(&unkeyed) {
+            heads.zrange(keys.ring(priority), 0, LANES_MAX as isize).lrange(keys.lane(lane), 0, 0);
+        }
+        let heads: Vec<Vec<String>> = heads.query_async(&mut self.connection.shared()).await?;
+        let [suspects, resting, by_priority @ ..] = &heads[..] else { return Ok(Vec::new()) };
+        let lanes = by_priority.chunks_exact(2).zip(&unkeyed).flat_map(|(heads, unkeyed)| {
+            let keyed = heads[0].iter().filter(move |lane| *lane != unkeyed);
+            (!heads[1].is_empty()).then_some(unkeyed).into_iter().chain(keyed)
+        });
+        let lanes: Vec<&String> = lanes.chain(resting).collect();
+        let mut ids = suspects.clone();
+        for lane in lanes {
             if ids.len() >= limit {
                 break;
             }
-            let ring: Vec<String> = redis::cmd("ZRANGE").arg(keys.ring(priority)).arg(0).arg(LANES_MAX).query_async(&mut line).await?;
-            let unkeyed = format!("{priority}@");
-            for lane in std::iter::once(&unkeyed).chain(ring.iter().filter(|lane| **lane != unkeyed)) {
-                if ids.len() < limit {
-                    ids.extend(self.living(queue, lane, limit + GHOSTS_MAX).await?);
-                }
-            }
-        }
-        let resting: Vec<String> = redis::cmd("ZRANGE").arg(keys.resting()).arg(0).arg(LANES_MAX).query_async(&mut line).await?;
-        for lane in resting {
-            if ids.len() < limit {
-                ids.extend(self.living(queue, &lane, limit + GHOSTS_MAX).await?);
-            }
+            ids.extend(self.living(queue, lane, limit + GHOSTS_MAX).await?);
         }
         ids.truncate(limit);
         Ok(ids)

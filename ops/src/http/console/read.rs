@@ -27,7 +27,15 @@ const DOCUMENTS_SHOWN: i64 = 10;
 pub(super) async fn work(stores: &Stores, now: DateTime<Utc>) -> Option<Work> {
     let reading = async {
         let inspector = stores.inspector().await?;
-        let queues = queues::all(&inspector, None).await?;
+        let workers = stores.workers().await?;
+        let (queues, workers, running, failures, mut causes) = tokio::try_join!(
+            async { anyhow::Ok(queues::all(&inspector, None).await?) },
+            async { anyhow::Ok(workers::all(&workers).await?) },
+            async { anyhow::Ok(jobs::in_state(&inspector, State::Running, None, RUNNING_SHOWN).await?) },
+            async { anyhow::Ok(jobs::recently_dead(&inspector, FAILURES_SHOWN).await?) },
+            async { anyhow::Ok(dead::groups(&inspector, None, CAUSES_READ).await?) },
+        )?;
+        causes.truncate(CAUSES_SHOWN);
         let mut keys = Vec::new();
         for queue in queues.iter().filter(|row| row.ready + row.running > 0) {
             if keys.len() < KEYS_SHOWN {
@@ -35,11 +43,6 @@ pub(super) async fn work(stores: &Stores, now: DateTime<Utc>) -> Option<Work> {
                 keys.extend(rows.into_iter().map(|row| (queue.queue.clone(), row)));
             }
         }
-        let workers = workers::all(&stores.workers().await?).await?;
-        let running = jobs::in_state(&inspector, State::Running, None, RUNNING_SHOWN).await?;
-        let failures = jobs::recently_dead(&inspector, FAILURES_SHOWN).await?;
-        let mut causes = dead::groups(&inspector, None, CAUSES_READ).await?;
-        causes.truncate(CAUSES_SHOWN);
         anyhow::Ok(Work::new(&queues, &keys, &workers, &running, &failures, &causes, now))
     };
     patiently("Redis", reading).await
