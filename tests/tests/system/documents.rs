@@ -50,6 +50,68 @@ async fn every_sample_ends_as_it_should_and_a_hopeless_one_is_tried_once() {
     system.finish().await;
 }
 
+/// A page in hand, the file's piece under way, and what the allocator keeps of them. The harmful files ask for hundreds of times that.
+#[cfg(target_os = "linux")]
+const WORKER_GROWTH_KB_MAX: u64 = 24_000;
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn files_made_to_do_harm_end_by_themselves_and_the_worker_does_not_grow() {
+    let mut system = System::start().await;
+    for (name, value) in [("WORKER_CONCURRENCY", "2"), ("DOCUMENT_CHILD_MEMORY", "192000000"), ("DOCUMENT_BYTES_MAX", "2000000000")] {
+        system.set(name, value);
+    }
+    let (_scheduler, mut worker) = (system.scheduler(), system.worker());
+    system.consent(1).await;
+    // What the first documents of a worker take once for all is not what the harmful ones take.
+    for name in ["denial_letter.pdf", "scanned_letter.pdf"] {
+        let id = system.upload(1, name, &samples::bytes(name)).await;
+        assert_eq!(system.document_ended(id).await.0, "completed");
+    }
+    let (paused, _, said) = system.celeriac(&["queue", "pause", "documents", "--reason", "the files are being made"]).await;
+    assert!(paused, "{said}");
+    let expected = [
+        ("corpus/flate_bomb.pdf", "failed", "unpacks to more than 512 MB; at most 128 MB"),
+        ("corpus/page_loop.pdf", "completed", ""),
+        ("corpus/vast_page.pdf", "completed", ""),
+        ("corpus/huge.tiff", "failed", "The picture is 60000 × 60000 pixels large"),
+        // Made 1 GB long below.
+        ("corpus/loop.tiff", "failed", "needs more than the 192 MB of memory"),
+    ];
+    let mut ids = Vec::new();
+    for (name, _, _) in expected {
+        ids.push(system.upload(1, name, &samples::bytes(name)).await);
+    }
+    let path: String =
+        sqlx::query_scalar("select file_path from celeriac.documents where id = $1").bind(ids[4]).fetch_one(&system.pool).await.unwrap();
+    std::fs::File::options().write(true).open(system.media().join(path)).unwrap().set_len(1_000_000_000).unwrap();
+
+    // From here on the most memory that the worker has is counted anew.
+    std::fs::write(format!("/proc/{}/clear_refs", worker.id()), "5").unwrap();
+    let before = peak_kb(worker.id());
+    let (resumed, _, said) = system.celeriac(&["queue", "resume", "documents"]).await;
+    assert!(resumed, "{said}");
+    for ((name, status, words), id) in expected.into_iter().zip(ids) {
+        let (seen, message) = system.document_ended(id).await;
+        assert_eq!(seen, status, "{name}: {message:?}");
+        assert!(message.as_deref().unwrap_or_default().contains(words), "{name}: {message:?}");
+    }
+    let grown = peak_kb(worker.id()).saturating_sub(before);
+    assert!(grown < WORKER_GROWTH_KB_MAX, "the worker grew by {grown} kB from {before} kB");
+    assert!(worker.has_ended().is_none(), "the worker ended");
+    let next = system.upload(1, "denial_letter.pdf", &samples::bytes("denial_letter.pdf")).await;
+    assert_eq!(system.document_ended(next).await.0, "completed");
+    system.finish().await;
+}
+
+/// The most memory that a process has had.
+#[cfg(target_os = "linux")]
+fn peak_kb(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
 #[tokio::test]
 async fn without_consent_a_document_is_failed_at_once_and_nobody_is_asked() {
     let mut system = System::start().await;
