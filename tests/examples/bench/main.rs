@@ -10,10 +10,11 @@ mod latency;
 mod limit;
 mod reading;
 mod redis_server;
+mod scans;
 mod throughput;
 
 use anyhow::Result;
-use celeriac_jobs::documents::{Ocr, tesseract_installed};
+use celeriac_jobs::documents::tesseract_installed;
 use celeriac_queue::{EnqueueOptions, LeaseConfig, Unique};
 use throughput::{Options, PLAIN};
 
@@ -168,13 +169,20 @@ async fn reading_table() -> Result<()> {
             );
         }
     }
-    for (name, ocr) in [("drawn for the model", Ocr::Vision), ("recognized by tesseract", Ocr::Tesseract)] {
-        if ocr == Ocr::Tesseract && !tesseract_installed() {
+    for (name, ocr) in [("drawn for the model", "vision"), ("recognized by tesseract", "tesseract")] {
+        if ocr == "tesseract" && !tesseract_installed() {
             println!("scans by tesseract: it is not installed here");
             continue;
         }
-        let (rate, peak) = reading::two_scans(ocr).await?;
-        println!("two scans of 100 pages at once, {name:<24} {rate:>5.1} pages/s  peak {peak:.0} MB RSS of the reader and its processes");
+        let scans::Scans { pages_per_second, peak } = scans::two_at_once(ocr).await?;
+        let megabytes = |kb: u64| kb as f64 * 1.024 / 1_000.0;
+        println!("two scans of 100 pages at once, {name:<24} {pages_per_second:>5.1} pages/s");
+        println!(
+            "  worker and all its processes, of 400 MB at most     peak {:.0} MB PSS ({:.0} MB RSS, shared pages counted in each; the worker {:.0})",
+            megabytes(peak.pss_kb),
+            megabytes(peak.rss_kb),
+            megabytes(peak.worker_rss_kb)
+        );
     }
     Ok(())
 }

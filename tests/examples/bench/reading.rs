@@ -1,10 +1,10 @@
-//! Reading documents: text of born-digital PDFs beside poppler's `pdftotext`, and the memory that two long scans at once take.
+//! Reading documents: text of born-digital PDFs beside poppler's `pdftotext`.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use celeriac_jobs::documents::{ChildProgram, InspectedPage, Limits, Ocr, inspect};
 use celeriac_jobs::storage::Storage;
 use celeriac_process::{Process, Settings};
@@ -108,69 +108,4 @@ fn f1(ours: &HashMap<String, usize>, theirs: &HashMap<String, usize>) -> f64 {
     let common: usize = ours.iter().map(|(word, count)| *count.min(theirs.get(word).unwrap_or(&0))).sum();
     let total = ours.values().sum::<usize>() + theirs.values().sum::<usize>();
     if total == 0 { 1.0 } else { 2.0 * common as f64 / total as f64 }
-}
-
-/// Pages a second, and the peak of the resident memory of this process and everything it started, in MB, while two scans of a hundred pages
-/// are read at once.
-pub(crate) async fn two_scans(ocr: Ocr) -> Result<(f64, f64)> {
-    let folder = tempfile::tempdir()?;
-    let page = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/letter_photo.jpg"))?;
-    std::fs::write(folder.path().join("scan.pdf"), a_hundred_pages(&page, 1_200, 1_600))?;
-    let limits = Limits { ocr, child_timeout: Duration::from_secs(600), ..limits()? };
-    let file = folder.path().join("scan.pdf");
-    let started = Instant::now();
-    let both = async { tokio::try_join!(read(&file, &limits), read(&file, &limits)) };
-    let mut both = std::pin::pin!(both);
-    let mut peak = 0;
-    let mut beat = tokio::time::interval(Duration::from_millis(20));
-    let ((_, first), (_, second)) = loop {
-        tokio::select! {
-            done = &mut both => break done?,
-            _ = beat.tick() => peak = peak.max(family_kb(std::process::id())?),
-        }
-    };
-    ensure!(first == 100 && second == 100, "{first} and {second} pages were read of 100");
-    Ok((200.0 / started.elapsed().as_secs_f64(), peak as f64 / 1_000.0))
-}
-
-/// A PDF of a hundred pages that are nothing but this picture.
-fn a_hundred_pages(jpeg: &[u8], width: u32, height: u32) -> Vec<u8> {
-    let mut file = b"%PDF-1.4\n".to_vec();
-    let mut offsets = Vec::new();
-    let mut object = |file: &mut Vec<u8>, head: &str, stream: &[u8]| {
-        offsets.push(file.len());
-        file.extend_from_slice(format!("{} 0 obj\n{head}\n", offsets.len()).as_bytes());
-        if !stream.is_empty() {
-            file.extend_from_slice(&[b"stream\n", stream, b"\nendstream\n"].concat());
-        }
-        file.extend_from_slice(b"endobj\n");
-    };
-    let kids: String = (5..105).map(|number| format!("{number} 0 R ")).collect();
-    object(&mut file, "<< /Type /Catalog /Pages 2 0 R >>", b"");
-    object(&mut file, &format!("<< /Type /Pages /Count 100 /Kids [{kids}] /MediaBox [0 0 612 816] >>"), b"");
-    let image = format!("<< /Type /XObject /Subtype /Image /Width {width} /Height {height} /ColorSpace /DeviceRGB /BitsPerComponent 8");
-    object(&mut file, &format!("{image} /Filter /DCTDecode /Length {} >>", jpeg.len()), jpeg);
-    let draw = b"q 612 0 0 816 0 0 cm /Im Do Q";
-    object(&mut file, &format!("<< /Length {} >>", draw.len()), draw);
-    for _ in 0..100 {
-        object(&mut file, "<< /Type /Page /Parent 2 0 R /Contents 4 0 R /Resources << /XObject << /Im 3 0 R >> >> >>", b"");
-    }
-    let table_at = file.len();
-    let table: String = offsets.iter().map(|offset| format!("{offset:010} 00000 n \n")).collect();
-    let trailer = format!("trailer\n<< /Size 105 /Root 1 0 R >>\nstartxref\n{table_at}\n%%EOF\n");
-    file.extend_from_slice(format!("xref\n0 105\n0000000000 65535 f \n{table}{trailer}").as_bytes());
-    file
-}
-
-/// Resident memory of a process and all it has started, kB. Shared libraries count in each.
-fn family_kb(id: u32) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let own = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
-    let mut sum: u64 = own.unwrap_or(0);
-    for task in std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten() {
-        for child in std::fs::read_to_string(task.path().join("children")).unwrap_or_default().split_whitespace() {
-            sum += family_kb(child.parse()?)?;
-        }
-    }
-    Ok(sum)
 }
