@@ -5,7 +5,7 @@ use std::time::Duration;
 use rand::RngExt;
 
 use crate::client::wall_clock_ms;
-use crate::keys::QueueKeys;
+use crate::keys::{Key, QueueKeys};
 use crate::scripts::{self, ClaimArgs, Company, Completion, Held, PruneArgs};
 use crate::{Attempt, Client, Connection, Envelope, Error, JobId, Millis, Outcome, QueueName, State, Tries, WorkerId};
 
@@ -215,6 +215,15 @@ impl Consumer {
             company: raw.company,
             to_move: raw.to_move,
         })
+    }
+
+    /// Whether the server of this queue answers at all; changes nothing there.
+    ///
+    /// # Errors
+    /// [`Error::Redis`] when it does not.
+    pub async fn reach(&self) -> Result<(), Error> {
+        redis::cmd("EXISTS").arg(self.keys.get(Key::Meta)).exec_async(&mut self.connection.shared()).await?;
+        Ok(())
     }
 
     /// Keeps leases for another lease length.

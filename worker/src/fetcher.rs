@@ -14,10 +14,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+use crate::absent::Absent;
 use crate::held::Held;
 use crate::mover::Hurry;
 use crate::notices::Notices;
-use crate::patience::pause_after;
 use crate::run::Run;
 use crate::shares::Shares;
 use crate::trouble::Trouble;
@@ -42,6 +42,7 @@ pub(crate) struct Fetcher {
     emptying_for: Option<usize>,
     outlet: Outlet,
     waking: Waking,
+    absent: Absent,
     trouble: Trouble,
 }
 
@@ -62,14 +63,8 @@ struct Watched {
     work_left: bool,
     /// How often in a row Redis could not be asked: in a cluster the node of one queue may be away, and the others' are not.
     failures: u32,
-}
-
-impl Watched {
-    fn fails(&mut self) {
-        self.failures += 1;
-        self.look_at = Instant::now() + pause_after(self.failures);
-        self.work_left = false;
-    }
+    /// Left alone until its server answers again.
+    is_absent: bool,
 }
 
 /// Which queues a round looks at.
@@ -92,10 +87,18 @@ impl Fetcher {
         trouble: Trouble,
     ) -> Self {
         let now = Instant::now();
-        let watched = |(consumer, hurry)| Watched { consumer: Arc::clone(consumer), hurry, look_at: now, work_left: false, failures: 0 };
+        let watched = |(consumer, hurry)| Watched {
+            consumer: Arc::clone(consumer),
+            hurry,
+            look_at: now,
+            work_left: false,
+            failures: 0,
+            is_absent: false,
+        };
         let queues = consumers.iter().zip(hurries).map(watched).collect();
         let concurrency = slots.available_permits();
-        Self { queues, shares, slots, concurrency, emptying_for: None, outlet, waking, trouble }
+        let absent = Absent::new(DUTY, trouble.clone());
+        Self { queues, shares, slots, concurrency, emptying_for: None, outlet, waking, absent, trouble }
     }
 
     /// Until told to stop. A claim that is under way then is finished: dropping it would leave its jobs leased to nobody.
@@ -118,21 +121,24 @@ impl Fetcher {
     /// One claim a queue with the slots that are free, in the order and the shares of the queues; then another where work was left.
     ///
     /// # Errors
-    /// The last queue's that could not be asked, and is asked again after a pause; the others were all the same.
+    /// The last queue's that could not be asked, and is left alone until its server answers; the others were all the same.
     pub(crate) async fn run_once(&mut self, round: Round) -> Result<(), Error> {
         let mut room = free(&self.slots);
         let mut result = Ok(());
         for turn in self.shares.turns(room.num_permits()) {
             let queue = &mut self.queues[turn.queue];
+            if queue.is_absent {
+                continue;
+            }
             let withheld = self.emptying_for.is_some_and(|suspected| suspected != turn.queue);
             let credit = if withheld { 0 } else { room.num_permits().min(turn.share).min(CREDIT_MAX) };
             let is_due = queue.look_at <= Instant::now();
             if turn.is_second && (credit == 0 || !queue.work_left) {
                 continue;
             }
-            if !is_due && (round == Round::Due || credit == 0 || queue.failures > 0) {
+            if !is_due && (round == Round::Due || credit == 0) {
                 // Without a look nothing is known: when a slot is free, there may be work for it.
-                queue.work_left |= round == Round::All && queue.failures == 0;
+                queue.work_left |= round == Round::All;
                 continue;
             }
             let claimed = if credit > 0 && room.num_permits() == self.concurrency {
@@ -143,7 +149,9 @@ impl Fetcher {
             let claim = match claimed {
                 Ok(claim) => claim,
                 Err(error) => {
-                    queue.fails();
+                    queue.failures += 1;
+                    (queue.is_absent, queue.work_left) = (true, false);
+                    self.absent.ask(turn.queue, Arc::clone(&queue.consumer), queue.failures);
                     // The others must not wait for a suspect that nobody can hand out.
                     self.emptying_for.take_if(|suspected| *suspected == turn.queue);
                     result = Err(error);
@@ -187,7 +195,7 @@ impl Fetcher {
     /// Returns when there may be something to claim, and where.
     async fn wait(&mut self) -> Round {
         let full_until = Instant::now() + LOOK_WHILE_FULL;
-        let due_at = self.queues.iter().map(|queue| queue.look_at).min().unwrap_or(full_until);
+        let due_at = self.queues.iter().filter(|queue| !queue.is_absent).map(|queue| queue.look_at).min().unwrap_or(full_until);
         let work_left = self.emptying_for.is_some() || self.queues.iter().any(|queue| queue.work_left);
         let wanted = self.slots_wanted();
         let wanted_permits = u32::try_from(wanted).unwrap_or(u32::MAX);
@@ -202,6 +210,11 @@ impl Fetcher {
             tokio::select! {
                 () = sleep_until(if has_room { due_at } else { due_at.max(full_until) }) => return Round::Due,
                 _ = self.slots.acquire_many(wanted_permits), if !has_room => {}
+                place = self.absent.back() => {
+                    let queue = &mut self.queues[place];
+                    (queue.is_absent, queue.look_at) = (false, Instant::now());
+                    return Round::Due;
+                }
                 (listener, heard) = self.waking.answer() => match heard {
                     Heard::Token | Heard::LineBroken if self.slots.available_permits() >= wanted => return Round::All,
                     Heard::Token => self.waking.pass_on(listener).await,

@@ -6,8 +6,8 @@
 //!                      completions of jobs from the outbox
 //! ```
 //!
-//! The channels are bounded, and a run keeps its slot until it is settled: when a store does not answer, the worker claims less and grows
-//! no further.
+//! The channels are bounded, and a run keeps its slot until it is settled, or takes one of as many seats elsewhere (see `lobby.rs`): when a
+//! store does not answer, the worker claims less and grows no further.
 
 use std::time::Duration;
 

@@ -38,6 +38,7 @@
 //!     └──── heartbeat: extends whatever is held, whoever is busy
 //! ```
 
+mod absent;
 mod backend;
 mod cancels;
 mod classify;
@@ -51,6 +52,7 @@ mod heartbeat;
 mod held;
 mod host;
 mod limits;
+mod lobby;
 mod mover;
 mod moves;
 mod notices;

@@ -38,6 +38,7 @@ use crate::fetcher::{Fetcher, Outlet};
 use crate::handover::{Handover, channel};
 use crate::heartbeat::Heartbeat;
 use crate::held::{Held, Interruption};
+use crate::lobby::Lobby;
 use crate::mover::Mover;
 use crate::notices::Notices;
 use crate::outbox::Outbox;
@@ -109,7 +110,8 @@ impl Runtime {
 
         // From the last to the first on a job's way, so that each finds the next.
         let (settler, inbox) = channel();
-        let settling = Settler { client, worker: id.clone(), trouble: trouble.clone(), failing: AtomicUsize::new(0) };
+        let lobby = if connection.is_cluster() { Lobby::open(&config.queues, config.concurrency) } else { Lobby::closed() };
+        let settling = Settler { client, worker: id.clone(), trouble: trouble.clone(), lobby, failing: AtomicUsize::new(0) };
         duties.spawn(named("settler", settling.run(inbox)));
         let confirmer = outbox.map(|outbox| {
             let (confirmer, inbox) = channel();

@@ -4,6 +4,7 @@
 //! the answer says so and nothing is changed. So nothing is dropped here in silence.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::handover::{Batch, Message};
+use crate::lobby::Lobby;
 use crate::moves::{Move, Settlement};
 use crate::patience::pause_after;
 use crate::run::Run;
@@ -32,6 +34,8 @@ pub(crate) struct Settler {
     pub(crate) client: Client,
     pub(crate) worker: WorkerId,
     pub(crate) trouble: Trouble,
+    /// For the runs of requests that take long.
+    pub(crate) lobby: Lobby,
     /// How many requests have failed and are tried on.
     pub(crate) failing: AtomicUsize,
 }
@@ -84,9 +88,13 @@ impl Settler {
         finish(&mut lingering).await;
     }
 
-    /// Gives the slots back at its end.
+    /// Gives the slots back at its end; before that, where the queues of other nodes may need them.
     async fn settle(&self, request: Request) {
-        self.insist(&request).await;
+        let mut insisting = pin!(self.insist(&request));
+        if tokio::time::timeout(PATIENCE, &mut insisting).await.is_err() {
+            request.runs.iter().for_each(|run| self.lobby.seat(run));
+            insisting.await;
+        }
     }
 
     /// Repeats a request until Redis has answered it. A refusal that is no outage (a fault of ours or of the data) is given up after a
