@@ -11,10 +11,14 @@ use celeriac_queue::{
 };
 use celeriac_tests::{System, SystemOptions, eventually, samples};
 use celeriac_worker::{Stop, Worker, WorkerConfig};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 const LONG: Duration = Duration::from_secs(60);
+/// Of each worker.
+const SLOTS: usize = 8;
 /// A lease that may run out in a test.
 const SHORT: Duration = Duration::from_secs(3);
 
@@ -58,6 +62,27 @@ impl Job for Sleep {
     }
 }
 
+/// Ends when the gate is opened for it.
+#[derive(Serialize, Deserialize)]
+struct AtTheGate;
+
+impl Job for AtTheGate {
+    const NAME: &'static str = "at_the_gate";
+    type State = Arc<Gate>;
+    type Output = ();
+
+    async fn run(self, gate: Arc<Gate>, _: JobContext) -> JobResult<()> {
+        gate.arrived.fetch_add(1, Ordering::SeqCst);
+        gate.open.acquire().await.unwrap().forget();
+        Ok(())
+    }
+}
+
+struct Gate {
+    arrived: AtomicUsize,
+    open: Semaphore,
+}
+
 /// Three queues, one on each master, on a cluster of one's own.
 struct Stage {
     cluster: RedisCluster,
@@ -66,6 +91,7 @@ struct Stage {
     inspector: Inspector,
     queues: [QueueName; 3],
     runs: Arc<AtomicUsize>,
+    gate: Arc<Gate>,
 }
 
 impl Stage {
@@ -85,22 +111,27 @@ impl Stage {
             }
         }
         let (client, inspector) = (Client::new(connection.clone()), Inspector::new(connection.clone()));
-        Self { cluster, connection, client, inspector, queues: queues.map(Option::unwrap), runs: Arc::default() }
+        let gate = Arc::new(Gate { arrived: AtomicUsize::new(0), open: Semaphore::new(0) });
+        Self { cluster, connection, client, inspector, queues: queues.map(Option::unwrap), runs: Arc::default(), gate }
     }
 
+    /// With a connection of its own, as a process of its own would have.
     async fn worker(&self, label: &str, lease: Duration) -> Running {
+        self.worker_that_waits(label, lease, RedisConfig::new(self.cluster.url())).await
+    }
+
+    async fn worker_that_waits(&self, label: &str, lease: Duration, waits: RedisConfig) -> Running {
         let config = WorkerConfig {
             queues: self.queues.to_vec(),
-            concurrency: 8,
+            concurrency: SLOTS,
             lease: LeaseConfig { lease, ..LeaseConfig::default() },
             grace: Duration::from_secs(5),
             host: label.to_owned(),
             ..WorkerConfig::default()
         };
-        let registry = Registry::new().with::<Note>(Arc::clone(&self.runs)).with::<Sleep>(());
+        let registry = Registry::new().with::<Note>(Arc::clone(&self.runs)).with::<Sleep>(()).with::<AtTheGate>(Arc::clone(&self.gate));
         let stop = Stop::new();
-        // A connection of its own, as a process of its own would have.
-        let connection = Connection::open(&RedisConfig::new(self.cluster.url())).await.unwrap();
+        let connection = Connection::open(&waits).await.unwrap();
         let worker = Worker::with(connection, None, registry, config);
         Running { task: tokio::spawn(worker.run(stop.clone())), stop }
     }
@@ -133,16 +164,22 @@ impl Stage {
 
     /// Waits until the other nodes agree that one has failed.
     async fn given_up(&self) {
-        let client = redis::Client::open(self.cluster.node(0).plain_url()).unwrap();
-        let line = client.get_multiplexed_async_connection().await.unwrap();
-        eventually("the dead node is given up", || {
-            let mut line = line.clone();
-            async move {
-                let info: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut line).await.unwrap();
-                if info.contains("cluster_slots_fail:0") { Err(info) } else { Ok(()) }
-            }
+        eventually("the dead node is given up", || async {
+            let info = self.ask(0, redis::cmd("CLUSTER").arg("INFO")).await;
+            if info.contains("cluster_slots_fail:0") { Err(info) } else { Ok(()) }
         })
         .await;
+    }
+
+    async fn process_of(&self, node: usize) -> Pid {
+        let info = self.ask(node, redis::cmd("INFO").arg("server")).await;
+        let id = info.lines().find_map(|line| line.strip_prefix("process_id:")).unwrap();
+        Pid::from_raw(id.parse().unwrap()).unwrap()
+    }
+
+    async fn ask(&self, node: usize, question: &redis::Cmd) -> String {
+        let client = redis::Client::open(self.cluster.node(node).plain_url()).unwrap();
+        question.query_async(&mut client.get_multiplexed_async_connection().await.unwrap()).await.unwrap()
     }
 
     async fn in_state(&self, job: &Enqueued, state: State) {
@@ -256,6 +293,55 @@ async fn a_node_that_dies_stops_its_own_queues_only_and_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_that_a_dead_node_cannot_settle_keep_no_slot_from_the_queues_of_the_others() {
+    let mut stage = Stage::new(RedisOptions { persistence: Persistence::EveryWrite, ..RedisOptions::default() }).await;
+    let worker = stage.worker("one", LONG).await;
+    let [first, second, _] = stage.queues.clone();
+    for _ in 0..SLOTS {
+        stage.put(&second, &AtTheGate).await;
+    }
+    eventually("every slot is taken", || async {
+        let arrived = stage.gate.arrived.load(Ordering::SeqCst);
+        if arrived == SLOTS { Ok(()) } else { Err(arrived) }
+    })
+    .await;
+    stage.cluster.node_mut(1).kill().await.unwrap();
+    stage.gate.open.add_permits(SLOTS);
+
+    stage.put_many(&first, "meanwhile", 20).await;
+    stage.finished(&first, 20).await;
+
+    stage.cluster.node_mut(1).restart().await.unwrap();
+    stage.finished(&second, SLOTS as u64).await;
+    assert_eq!(stage.gate.arrived.load(Ordering::SeqCst), SLOTS, "a job ran twice that had only to be settled");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_falls_silent_holds_up_no_claim_from_the_others() {
+    let stage = Stage::new(RedisOptions::default()).await;
+    // A claim that waited for the silent node to be dialled would be heard of when this test is long over.
+    let mut waits = RedisConfig::new(stage.cluster.url());
+    (waits.response_timeout, waits.connect_timeout) = (SHORT, 10 * LONG);
+    let worker = stage.worker_that_waits("one", LONG, waits).await;
+    let [first, second, _] = stage.queues.clone();
+    for queue in [&first, &second] {
+        let note = stage.put(queue, &Note { fails_first: false }).await;
+        stage.in_state(&note, State::Finished).await;
+    }
+    let silent = stage.process_of(1).await;
+    kill_process(silent, Signal::STOP).unwrap();
+    for _ in 0..100 {
+        let note = stage.put(&first, &Note { fails_first: false }).await;
+        stage.in_state(&note, State::Finished).await;
+    }
+    kill_process(silent, Signal::CONT).unwrap();
+    stage.put_many(&second, "after", 10).await;
+    stage.finished(&second, 11).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_takes_over_is_found_and_so_is_the_master_that_takes_back() {
     let mut stage = Stage::new(RedisOptions::default()).await;
     let replica = stage.cluster.add_replica(1).await.unwrap();
@@ -267,7 +353,10 @@ async fn a_replica_that_takes_over_is_found_and_so_is_the_master_that_takes_back
     let pause = Pause { reason: "to have something to lose".into(), by: "ada".into(), at: 0, resume_at: None, cause: None };
     stage.client.pause(&queue, &pause).await.unwrap();
     stage.put_many(&queue, "waiting", 100).await;
-    let copied: u64 = redis::cmd("WAIT").arg(1).arg(20_000).query(&mut raw(stage.cluster.node(1).plain_url())).unwrap();
+    // It is waited for what this very connection wrote last, so that it must write something.
+    let mut writing = raw(stage.cluster.node(1).plain_url());
+    redis::cmd("SET").arg(format!("{{{queue}}}:last")).arg("of all").exec(&mut writing).unwrap();
+    let copied: u64 = redis::cmd("WAIT").arg(1).arg(20_000).query(&mut writing).unwrap();
     assert_eq!(copied, 1, "the replica has not got everything");
 
     stage.cluster.node_mut(1).kill().await.unwrap();
@@ -281,6 +370,16 @@ async fn a_replica_that_takes_over_is_found_and_so_is_the_master_that_takes_back
         if role.contains("role:slave") && role.contains("master_link_status:up") { Ok(()) } else { Err(role) }
     })
     .await;
+    // Who has not heard of its new part passes over what it asks for.
+    for node in [0, 1, 2, replica] {
+        eventually("every node knows that it follows", || async {
+            let nodes = stage.ask(node, redis::cmd("CLUSTER").arg("NODES")).await;
+            let its_port = format!(":{}@", stage.cluster.node(1).port());
+            let follows = nodes.lines().any(|line| line.contains(&its_port) && line.contains("slave"));
+            if follows && !nodes.contains("fail") && !nodes.contains("disconnected") { Ok(()) } else { Err(nodes) }
+        })
+        .await;
+    }
     redis::cmd("CLUSTER").arg("FAILOVER").exec(&mut raw(stage.cluster.node(1).plain_url())).unwrap();
     eventually("the old master has taken back", || async {
         let role: String = redis::cmd("INFO").arg("replication").query(&mut raw(stage.cluster.node(replica).plain_url())).unwrap();
