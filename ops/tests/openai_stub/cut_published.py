@@ -1,12 +1,14 @@
 """Cuts OpenAI's published OpenAPI description down to the schemas that the tests of the stand-in need.
 
-    python3 cut_published.py openapi.yaml > published.json
+    git clone --depth 1 https://github.com/openai/openai-openapi
+    python3 cut_published.py openai-openapi > published.json
 
 Words for people (descriptions, examples, titles) are left out; nothing that decides what is valid is.
-Needs PyYAML. The description is published at https://github.com/openai/openai-openapi (MIT).
+Needs PyYAML. The description is published there under the MIT license; the cut names the commit that it was made from.
 """
 
 import json
+import subprocess
 import sys
 
 import yaml
@@ -15,6 +17,7 @@ ROOTS = [
     "Batch", "CreateResponse", "DeleteFileResponse", "ErrorResponse", "ListBatchesResponse", "ListFilesResponse", "ListModelsResponse", "OpenAIFile", "Response",
 ]
 WORDS = {"description", "example", "examples", "title", "default", "deprecated"}
+SOURCE = "https://github.com/openai/openai-openapi"
 PREFIX = "#/components/schemas/"
 
 
@@ -40,9 +43,12 @@ def without_words(node, of_properties=False):
     return node
 
 
+def git(*arguments):
+    return subprocess.run(["git", "-C", sys.argv[1], *arguments], check=True, capture_output=True, encoding="utf-8").stdout
+
+
 def main():
-    with open(sys.argv[1], encoding="utf-8") as file:
-        published = yaml.load(file, Loader=yaml.CSafeLoader)
+    published = yaml.load(git("show", "HEAD:openapi.yaml"), Loader=yaml.CSafeLoader)
     schemas = published["components"]["schemas"]
     needed, todo = set(), list(ROOTS)
     while todo:
@@ -52,7 +58,8 @@ def main():
             todo.extend(references(schemas[name]))
     info = published["info"]
     lines = [f"{json.dumps(name)}: {json.dumps(without_words(schemas[name]), sort_keys=True)}" for name in sorted(needed)]
-    origin = {key: info[key] for key in ("title", "version", "license")} | {"copyright": "Copyright (c) OpenAI (https://openai.com)"}
+    origin = {key: info[key] for key in ("title", "version", "license")}
+    origin |= {"copyright": "Copyright (c) OpenAI (https://openai.com)", "source": SOURCE, "commit": git("rev-parse", "HEAD").strip()}
     print(f'{{"info": {json.dumps(origin)},\n"components": {{"schemas": {{\n' + ",\n".join(lines) + "\n}}}")
 
 

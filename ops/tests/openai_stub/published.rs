@@ -70,7 +70,8 @@ fn obey(keyword: &str, rule: &Value, schema: &Map<String, Value>, value: &Value,
             let reference = rule.as_str().unwrap();
             let name = reference.strip_prefix(PREFIX).or_else(|| reference.strip_prefix("#/$defs/"));
             let name = name.unwrap_or_else(|| panic!("{rule} leads out of the description"));
-            return judge(&schemas[name], value, schemas).map_err(|complaint| format!("{name}: {complaint}"));
+            judge(&schemas[name], value, schemas).map_err(|complaint| format!("{name}: {complaint}"))?;
+            true
         }
         "type" => match rule {
             Value::Array(types) => types.iter().any(|kind| is_of(kind, value)),

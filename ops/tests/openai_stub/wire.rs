@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::State;
-use celeriac_jobs::openai::{OpenAi, OpenAiConfig, Outcome, Part, Question};
+use celeriac_jobs::openai::{OpenAi, OpenAiConfig, Outcome, Part, Prices, Question};
 use celeriac_ops::standin::openai::{BatchFault, BatchLatency, Control, Fault, Options};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -186,6 +186,7 @@ async fn what_our_jobs_ask_is_a_request_as_published() {
         model: "gpt-4.1-mini".to_owned(),
         first_byte_timeout: Duration::from_secs(10),
         timeout: Duration::from_secs(10),
+        prices: Prices::default(),
     });
     let question = Question {
         instructions: "Summarise.".into(),

@@ -96,7 +96,7 @@ fn object(request: &Request, status: &str, incomplete_details: Value, content: O
         "truncation": "disabled",
         "usage": {
             "input_tokens": input_tokens,
-            "input_tokens_details": { "cached_tokens": 0 },
+            "input_tokens_details": { "cached_tokens": 0, "cache_write_tokens": 0 },
             "output_tokens": output_tokens,
             "output_tokens_details": { "reasoning_tokens": 0 },
             "total_tokens": input_tokens + output_tokens
