@@ -14,7 +14,7 @@ use crate::documents::Limits;
 use crate::gateway::Gateway;
 use crate::ledger::Ledger;
 use crate::mail::Mailing;
-use crate::openai::{OpenAi, OpenAiConfig};
+use crate::openai::{OpenAi, OpenAiConfig, Prices};
 use crate::purge::Purging;
 use crate::renewals::Renewing;
 use crate::storage::Storage;
@@ -44,22 +44,28 @@ impl Services {
     /// When a setting names something that is not there or cannot be used.
     pub fn from_settings(settings: &Settings, pool: PgPool, connection: Connection) -> anyhow::Result<Self> {
         let keys = FieldKeys::new(&settings.list("FIELD_ENCRYPTION_KEYS"))?;
+        let prices = Prices::from_settings(settings)?;
+        let limits = ModelLimits::from_settings(settings, &prices)?;
+        let model = settings.text("OPENAI_MODEL");
+        if !prices.knows(model) {
+            tracing::warn!(model, "the model has no price: what it costs is not known; name it in OPENAI_PRICES_FILE");
+        }
         let openai = OpenAi::new(OpenAiConfig {
             base_url: settings.text("OPENAI_BASE_URL").to_owned(),
             api_key: settings.secret("OPENAI_API_KEY"),
-            model: settings.text("OPENAI_MODEL").to_owned(),
+            model: model.to_owned(),
             first_byte_timeout: settings.duration("OPENAI_FIRST_BYTE_TIMEOUT"),
             timeout: settings.duration("OPENAI_TIMEOUT"),
+            prices,
         })?;
-        let limits = ModelLimits::from_settings(settings)?;
-        let admission = Admission::new(connection, pool.clone(), settings.text("OPENAI_MODEL"), limits);
+        let admission = Admission::new(connection, pool.clone(), model, limits);
         let storage = Storage::from_settings(settings)?;
         Ok(Self {
             purging: Purging::from_settings(settings, pool.clone(), storage.clone()),
             mailing: Mailing::from_settings(settings, pool.clone())?,
             renewing: Renewing::from_settings(settings, pool.clone())?,
             backups: Backups::from_settings(settings, pool.clone())?,
-            batches: BatchRunner::new(pool.clone(), keys.clone(), openai.clone()),
+            batches: BatchRunner::new(pool.clone(), keys.clone(), openai.clone(), admission.clone()),
             gateway: Gateway::new(openai, Ledger::new(pool.clone(), keys.clone()), admission).with_batching(Batching::from_settings(
                 settings,
                 pool.clone(),

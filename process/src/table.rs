@@ -158,6 +158,13 @@ pub static SETTINGS: &[Setting] = &[
     plain("OPENAI_TPM", LIMIT, None, "200000", "Tokens a minute, of questions and answers together."),
     plain("OPENAI_IN_FLIGHT", LIMIT, None, "40", "Requests at once. Unset: no limit, here and below."),
     plain(
+        "OPENAI_PRICES_FILE",
+        Kind::Path,
+        None,
+        "/etc/celeriac/prices.toml",
+        "Prices of models, in the form of `jobs/src/openai/prices.toml`, which holds while this is unset. Read when a worker starts.",
+    ),
+    plain(
         "OPENAI_USD_PER_DAY",
         Kind::Usd,
         None,

@@ -6,7 +6,7 @@ use anyhow::ensure;
 use celeriac_process::Settings;
 use serde::{Deserialize, Serialize};
 
-use crate::openai::cost_micro_usd;
+use crate::openai::Prices;
 
 /// Zero: no limit. Money in millionths of a US dollar.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,13 +91,13 @@ impl Limits {
     ///
     /// # Errors
     /// When money is limited and the model has no known price.
-    pub fn from_settings(settings: &Settings) -> anyhow::Result<Self> {
+    pub fn from_settings(settings: &Settings, prices: &Prices) -> anyhow::Result<Self> {
         let limits = Self::read(settings);
         let model = settings.text("OPENAI_MODEL");
         if let Some(budget) = Budget::ALL.into_iter().find(|budget| limits.budget(*budget) > 0) {
             ensure!(
-                cost_micro_usd(model, 0, 0).is_some(),
-                "{} limits what is spent, and the price of OPENAI_MODEL={model} is not known: add it to jobs/src/openai/prices.toml, or unset that limit",
+                prices.knows(model),
+                "{} limits what is spent, and the price of OPENAI_MODEL={model} is not known: add it to OPENAI_PRICES_FILE, or unset that limit",
                 budget.setting()
             );
         }

@@ -5,14 +5,17 @@
 //!              ┌─ granted ──────▶ the call ──▶ settle (real use, learned limits, shared pause after a 429)
 //!  admit ──────┼─ wait ─────────▶ short: here; else the job gives its slot back and comes at the moment that was kept for it
 //!              ├─ spent ────────▶ the queue is paused until the budget renews (a user's: only that user's jobs wait)
+//!              ├─ promised ─────▶ what is left may go to batches under way: the job looks again later
 //!              └─ unknown ──────▶ the ledger is asked what was spent (Redis had lost it), and again
 //! ```
 //!
 //! Requests and tokens are paced (a GCRA at 99 % of the limit, at most 1 % at once), so that no minute holds more than the limit, however
 //! it is cut. Whoever must wait draws a ticket, and tickets lie as far apart as the limit lets requests follow each other: a thousand
-//! waiting jobs come one by one. A reservation that a crash leaves behind expires.
+//! waiting jobs come one by one. A reservation that a crash leaves behind expires. What a batch may cost is kept back until it has ended
+//! (`promises.rs`).
 
 mod limits;
+mod promises;
 mod scripts;
 mod spent;
 
@@ -25,6 +28,7 @@ use sqlx::PgPool;
 
 use crate::openai::Learned;
 pub use limits::{Budget, Limits};
+pub use promises::Offer;
 pub use scripts::View;
 pub use spent::{Spent, spent};
 
@@ -74,8 +78,19 @@ pub enum Answer {
     Granted(Hold),
     /// Come again then; a place in the line is kept.
     Wait { wait: Duration, why: String },
-    /// Nothing more may be spent until then.
-    Spent { budget: Budget, limit_micro_usd: u64, spent_micro_usd: u64, renews_in: Duration },
+    /// Nothing more may be spent until the budget renews.
+    Spent(Shortage),
+    /// What is left of it may go to batches under way.
+    Promised { shortage: Shortage, promised_micro_usd: u64 },
+}
+
+/// How a budget stands that cannot pay for a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shortage {
+    pub budget: Budget,
+    pub limit_micro_usd: u64,
+    pub spent_micro_usd: u64,
+    pub renews_in: Duration,
 }
 
 /// The right to make one call. Unless it is settled it expires after the longest that the call can take.
@@ -149,13 +164,16 @@ impl Admission {
                 }
                 scripts::Admitted::Answer(answer) => return Ok(answer),
                 scripts::Admitted::Asked => tokio::time::sleep(REBUILD_LOOK).await,
-                scripts::Admitted::Unknown { token, day_from, month_from } => {
-                    let spent = spent(&self.pool, need.user_id, day_from, month_from).await?;
-                    scripts::seed(self, &token, need.user_id, &spent).await?;
-                }
+                scripts::Admitted::Unknown(unknown) => self.tell(unknown).await?,
             }
         }
         Ok(Answer::Wait { wait: Duration::from_secs(1), why: "the ledger, to say what was spent".to_owned() })
+    }
+
+    /// Tells Redis what the ledger says.
+    async fn tell(&self, unknown: scripts::Unknown) -> anyhow::Result<()> {
+        let spent = spent(&self.pool, unknown.user_id, unknown.day_from, unknown.month_from).await?;
+        scripts::seed(self, &unknown.token, unknown.user_id, &spent).await
     }
 
     /// Gives the reservation back for what was really used. Returns how long everybody pauses now, if this call has brought that about. A

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use celeriac_queue::{Millis, Script};
 
-use super::{Admission, Answer, Budget, End, Limits, Need, Spent, Use};
+use super::{Admission, Answer, Budget, End, Limits, Need, Offer, Shortage, Spent, Use};
 
 macro_rules! script {
     ($name:literal) => {
@@ -17,6 +17,8 @@ macro_rules! script {
 
 static ADMIT: LazyLock<Script> = script!("admit");
 static SETTLE: LazyLock<Script> = script!("settle");
+static PROMISE: LazyLock<Script> = script!("promise");
+static FORGET: LazyLock<Script> = script!("forget");
 static SEED: LazyLock<Script> = script!("seed");
 static VIEW: LazyLock<Script> = script!("view");
 
@@ -29,11 +31,30 @@ pub(super) enum Admitted {
     /// Somebody is about to tell what was spent.
     Asked,
     /// What was spent has to be told first.
-    Unknown {
-        token: String,
-        day_from: Millis,
-        month_from: Millis,
-    },
+    Unknown(Unknown),
+}
+
+pub(super) enum Promised {
+    /// Of each question: whether there is money for it.
+    Each(Vec<bool>),
+    /// As of [`Admitted`].
+    Asked,
+    Unknown(Unknown),
+}
+
+/// What the ledger has to tell.
+pub(super) struct Unknown {
+    pub(super) token: String,
+    pub(super) day_from: Millis,
+    pub(super) month_from: Millis,
+    pub(super) user_id: Option<i64>,
+}
+
+impl Unknown {
+    fn read(token: &str, day_from: &str, month_from: &str, user: &str) -> anyhow::Result<Self> {
+        let user_id = (!user.is_empty()).then(|| user.parse()).transpose()?;
+        Ok(Self { token: token.to_owned(), day_from: day_from.parse()?, month_from: month_from.parse()?, user_id })
+    }
 }
 
 /// How a model's limits stand.
@@ -55,7 +76,7 @@ pub struct View {
     pub backoff_level: u64,
     /// Of requests lately, ms.
     pub latency_ms: u64,
-    /// Held by requests on the way, millionths of a US dollar.
+    /// Held by requests on the way, millionths of a US dollar. What batches may cost is the ledger's to say (`Spent`).
     pub reserved_micro_usd: u64,
     /// Of Redis.
     pub now: Millis,
@@ -88,23 +109,44 @@ pub(super) async fn admit(admission: &Admission, id: &str, need: &Need<'_>) -> a
     Ok(match words.as_slice() {
         ["granted", bound] => Admitted::Granted { bound: *bound == "1" },
         ["wait", ms, why] => Admitted::Answer(Answer::Wait { wait: milliseconds(ms)?, why: (*why).to_owned() }),
-        ["spent", budget, limit, spent, renews_at] => {
-            let budget = Budget::ALL.into_iter().find(|known| known.name() == *budget).context("an unknown budget")?;
-            let renews_at: Millis = renews_at.parse()?;
-            let now = if admission.now == 0 { admission.connection.time_ms().await? } else { admission.now };
-            Admitted::Answer(Answer::Spent {
-                budget,
-                limit_micro_usd: limit.parse()?,
-                spent_micro_usd: spent.parse()?,
-                renews_in: Duration::from_millis(renews_at.saturating_sub(now)),
-            })
+        ["spent", standing @ ..] => Admitted::Answer(Answer::Spent(shortage(admission, standing).await?)),
+        ["promised", micro, standing @ ..] => {
+            Admitted::Answer(Answer::Promised { shortage: shortage(admission, standing).await?, promised_micro_usd: micro.parse()? })
         }
         ["asked"] => Admitted::Asked,
-        ["unknown", token, day_from, month_from] => {
-            Admitted::Unknown { token: (*token).to_owned(), day_from: day_from.parse()?, month_from: month_from.parse()? }
-        }
+        ["unknown", token, day_from, month_from, user] => Admitted::Unknown(Unknown::read(token, day_from, month_from, user)?),
         other => bail!("admit answered {other:?}"),
     })
+}
+
+async fn shortage(admission: &Admission, standing: &[&str]) -> anyhow::Result<Shortage> {
+    let [budget, limit, spent, renews_at] = standing else { bail!("admit said of a budget: {standing:?}") };
+    let renews_at: Millis = renews_at.parse()?;
+    let now = if admission.now == 0 { admission.connection.time_ms().await? } else { admission.now };
+    Ok(Shortage {
+        budget: Budget::ALL.into_iter().find(|known| known.name() == *budget).context("an unknown budget")?,
+        limit_micro_usd: limit.parse()?,
+        spent_micro_usd: spent.parse()?,
+        renews_in: Duration::from_millis(renews_at.saturating_sub(now)),
+    })
+}
+
+pub(super) async fn promise(admission: &Admission, id: &str, offers: &[Offer]) -> anyhow::Result<Promised> {
+    let mut arguments = vec![id.to_owned(), serde_json::to_string(&*admission.limits)?];
+    arguments.extend(offers.iter().flat_map(|offer| [user(offer.user_id), offer.micro_usd.to_string()]));
+    let reply = run(admission, &PROMISE, arguments).await?;
+    let words: Vec<&str> = reply.iter().map(String::as_str).collect();
+    Ok(match words.as_slice() {
+        ["promised", each @ ..] if each.len() == offers.len() => Promised::Each(each.iter().map(|word| *word == "1").collect()),
+        ["asked"] => Promised::Asked,
+        ["unknown", token, day_from, month_from, user] => Promised::Unknown(Unknown::read(token, day_from, month_from, user)?),
+        other => bail!("promise answered {other:?}"),
+    })
+}
+
+pub(super) async fn forget(admission: &Admission) -> anyhow::Result<()> {
+    run(admission, &FORGET, Vec::new()).await?;
+    Ok(())
 }
 
 /// How long everybody pauses now, if this brought it about.
@@ -131,7 +173,8 @@ pub(super) async fn settle(admission: &Admission, id: &str, user_id: Option<i64>
 }
 
 pub(super) async fn seed(admission: &Admission, token: &str, user_id: Option<i64>, spent: &Spent) -> anyhow::Result<()> {
-    let sums = [spent.day, spent.month, spent.user_day, spent.user_month].map(|micro| micro.to_string());
+    let sums =
+        [spent.day, spent.month, spent.user_day, spent.user_month, spent.in_batches, spent.user_in_batches].map(|micro| micro.to_string());
     let arguments = [token.to_owned(), user(user_id)].into_iter().chain(sums).collect();
     run(admission, &SEED, arguments).await?;
     Ok(())

@@ -32,9 +32,17 @@ pub(crate) struct Wanted<'a> {
     pub(crate) asker: Asker<'a>,
 }
 
+/// What goes into the batch.
+pub(crate) struct Question {
+    /// As it is sent.
+    pub(crate) request: String,
+    /// Its estimate, rather too large; `None` for a model without a price.
+    pub(crate) may_cost_micro_usd: Option<i64>,
+}
+
 impl Batching {
     /// Puts a call aside for a batch, when there is time and it has not been in one in vain. How long to wait for its answer; `None`: it is
-    /// to be made directly, or needs not be made. `request` is what is asked, and is called only when needed.
+    /// to be made directly, or needs not be made. `question` is called only when needed.
     ///
     /// It is begun in the ledger and put aside in one transaction: a question that waits is never an unknown outcome.
     ///
@@ -44,7 +52,7 @@ impl Batching {
         &self,
         ledger: &Ledger,
         call: &Wanted<'_>,
-        request: impl FnOnce() -> anyhow::Result<String>,
+        question: impl FnOnce() -> anyhow::Result<Question>,
     ) -> anyhow::Result<Option<Duration>> {
         let until = self.waits_until(call.asker.deadline);
         let mut transaction = self.pool.begin().await?;
@@ -65,14 +73,15 @@ impl Batching {
         if permit.is_repeat || was_in_one(&mut transaction, permit.row).await? {
             return Ok(None);
         }
-        let request = request()?;
+        let Question { request, may_cost_micro_usd } = question()?;
         if request.len() > REQUEST_BYTES_MAX {
             return Ok(None);
         }
         sqlx::query!(
             "with put as (
-               insert into celeriac.batched_questions (call_id, number, model, request_hash, request, request_bytes, ask_directly_at, queue, job_id)
-               values ($1, $2, $3, $4, $5, $6, $7, $8, $9))
+               insert into celeriac.batched_questions (call_id, number, model, request_hash, request, request_bytes, ask_directly_at, queue, job_id,
+                                                       may_cost_usd)
+               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::bigint / 1000000.0))
              update celeriac.paid_calls set state = 'batched' where id = $1",
             permit.row,
             permit.number,
@@ -82,7 +91,8 @@ impl Batching {
             i32::try_from(request.len())?,
             until,
             call.asker.queue,
-            call.caller.job_id
+            call.caller.job_id,
+            may_cost_micro_usd
         )
         .execute(&mut *transaction)
         .await?;

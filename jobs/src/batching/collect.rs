@@ -74,7 +74,7 @@ async fn read_file(runner: &BatchRunner, batch: &Batch, file: &str, client: &Cli
             tracing::warn!(batch.id, bytes = line.len(), "a line of a batch's answers belongs to no question");
             continue;
         };
-        let (settled, waiting) = settle(&runner.pool, &runner.keys, batch.id, question, outcome_of(line)).await?;
+        let (settled, waiting) = settle(runner, batch.id, question, outcome_of(line)).await?;
         match settled {
             Settled::Answered => done.answered += 1,
             Settled::Failed => done.failed += 1,

@@ -8,6 +8,8 @@
 //!  a batch: gathered ─▶ (file uploaded) ─▶ running ─▶ ended ─▶ cleaned
 //! ```
 //!
+//! What a batch may cost is kept back from the budgets from its making to its end; a question that no budget can pay for goes on waiting.
+//!
 //! `run_openai_batches` moves the batches on, every minute, one run at a time. Each of its steps can be its last: what was made at the
 //! provider and not noted here is found by the batch's token, and what is settled twice is settled once.
 
@@ -36,7 +38,7 @@ mod settings;
 mod settle;
 
 #[cfg(feature = "handlers")]
-pub(crate) use asking::{Asker, Wanted};
+pub(crate) use asking::{Asker, Question, Wanted};
 #[cfg(feature = "handlers")]
 pub use settings::{BatchRunner, Batching};
 
@@ -59,6 +61,9 @@ pub struct BatchRun {
     pub answered: u64,
     /// Questions that are asked directly instead.
     pub failed: u64,
+    /// Questions that go on waiting, as a budget cannot pay for them now.
+    #[serde(default)]
+    pub unaffordable: u64,
     /// Steps that did not succeed and are tried again by the next run; the batch's row says why.
     pub troubles: u64,
 }

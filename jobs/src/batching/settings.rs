@@ -6,6 +6,7 @@ use celeriac_process::Settings;
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 
+use crate::admission::Admission;
 use crate::crypt::FieldKeys;
 use crate::openai::OpenAi;
 
@@ -42,10 +43,11 @@ pub struct BatchRunner {
     pub(super) pool: PgPool,
     pub(super) keys: FieldKeys,
     pub(super) openai: OpenAi,
+    pub(super) admission: Admission,
 }
 
 impl BatchRunner {
-    pub fn new(pool: PgPool, keys: FieldKeys, openai: OpenAi) -> Self {
-        Self { pool, keys, openai }
+    pub fn new(pool: PgPool, keys: FieldKeys, openai: OpenAi, admission: Admission) -> Self {
+        Self { pool, keys, openai, admission }
     }
 }

@@ -3,8 +3,8 @@
 use celeriac_queue::{Client, JobId, QueueName};
 use sqlx::PgPool;
 
-use crate::crypt::FieldKeys;
-use crate::openai::{Outcome, Usage, batch_cost_micro_usd};
+use super::settings::BatchRunner;
+use crate::openai::{Outcome, Usage};
 
 /// What settling one answer came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,12 +17,12 @@ pub(super) enum Settled {
 
 /// Settles one question of a batch by what its line says.
 pub(super) async fn settle(
-    pool: &PgPool,
-    keys: &FieldKeys,
+    runner: &BatchRunner,
     batch_id: i64,
     question: i64,
     outcome: Outcome,
 ) -> anyhow::Result<(Settled, Option<Waiting>)> {
+    let BatchRunner { pool, keys, openai, .. } = runner;
     let name = outcome.name();
     let (answer, usage) = match outcome {
         Outcome::Answer { text, usage } => (Some(keys.encrypt(&text)), Some(usage)),
@@ -32,13 +32,17 @@ pub(super) async fn settle(
     let mut transaction = pool.begin().await?;
     let row = sqlx::query!(
         "select call_id, number, state, queue, job_id, request_hash from celeriac.batched_questions
-         where id = $1 and batch_id = $2 and state in ('sent', 'withdrawn') for update",
+         where id = $1 and batch_id = $2 for update",
         question,
         batch_id
     )
     .fetch_optional(&mut *transaction)
     .await?;
     let Some(row) = row else { return Ok((Settled::Not, None)) };
+    if row.state != "sent" && row.state != "withdrawn" {
+        // The run that settled it may have died before it woke the job.
+        return Ok((Settled::Not, Some(Waiting { queue: row.queue, job_id: row.job_id })));
+    }
     let is_late = row.state == "withdrawn";
     if is_late && usage.is_none() {
         // It was withdrawn and nothing was bought.
@@ -47,7 +51,7 @@ pub(super) async fn settle(
     let answered = answer.is_some();
     if let Some(usage) = &usage {
         let Usage { model, input_tokens, output_tokens, request_id, .. } = usage;
-        let cost = batch_cost_micro_usd(model, *input_tokens, *output_tokens);
+        let cost = openai.prices().batch_cost_micro_usd(model, *input_tokens, *output_tokens);
         let counted = |tokens: u32| i32::try_from(tokens).unwrap_or(i32::MAX);
         sqlx::query!(
             "with receipt as (
@@ -98,7 +102,7 @@ pub(super) async fn settle(
     }
     sqlx::query!(
         "update celeriac.batched_questions
-         set state = case when $2 then 'answered' when state = 'withdrawn' then state else 'failed' end, request = null,
+         set state = case when $2 then 'answered' else 'failed' end, request = null,
              error = case when $2 then null else $3 end, settled_at = now()
          where id = $1",
         question,

@@ -15,11 +15,11 @@ mod turn;
 use std::time::Duration;
 
 use crate::admission::{Admission, End, Hold, Use};
-use crate::batching::{Asker, Batching, Wanted};
+use crate::batching::{self, Asker, Batching, Wanted};
 use crate::checkpoint::checkpoint;
 use crate::fault::Fault;
 use crate::ledger::{Batched, Call, CallKey, Caller, Ledger, Paid, Permit, StoredAnswer, Subject};
-use crate::openai::{Asked, Learned, OpenAi, Outcome, Question, Usage, cost_micro_usd};
+use crate::openai::{Asked, Learned, OpenAi, Outcome, Prices, Question, Usage};
 use repair::Defect;
 
 /// Answers of no use that are paid for before the job gives up.
@@ -156,7 +156,13 @@ impl Gateway {
         let (Some(batching), Some(asker)) = (&self.batching, inquiry.asker) else { return Ok(()) };
         let longest = self.openai.timeout() + MARGIN;
         let wanted = Wanted { key: &inquiry.key, request_hash: digest, caller: &inquiry.caller, longest, asker };
-        match batching.offer(&self.ledger, &wanted, || self.openai.request(inquiry.question)).await? {
+        let question = || {
+            let (input, output) = (inquiry.question.input_tokens(self.openai.model()), inquiry.question.output_tokens_max);
+            let input = u32::try_from(input).unwrap_or(u32::MAX);
+            let may_cost_micro_usd = self.openai.prices().batch_cost_micro_usd(self.openai.model(), input, output);
+            Ok(batching::Question { request: self.openai.request(inquiry.question)?, may_cost_micro_usd })
+        };
+        match batching.offer(&self.ledger, &wanted, question).await? {
             Some(wait) => Err(Fault::later(wait, IN_A_BATCH)),
             None => Ok(()),
         }
@@ -199,7 +205,7 @@ impl Gateway {
         checkpoint("model.before_call").await;
         let Asked { outcome, learned, latency } = self.openai.ask(question).await;
         checkpoint("model.after_answer").await;
-        let used = used(&outcome, learned, latency);
+        let used = used(&outcome, learned, latency, self.openai.prices());
         let made = self.settle(&permit, &outcome, &read).await;
         let pause = self.admission.settle(hold, &used).await;
         checkpoint("model.after_call").await;
@@ -213,19 +219,19 @@ impl Gateway {
 
     /// In the ledger. An answer of no use that is not to be asked for once more is a fault here.
     async fn settle<T>(&self, permit: &Permit, outcome: &Outcome, read: impl Fn(&str) -> anyhow::Result<T>) -> Result<Settled, Fault> {
-        let name = outcome.name();
+        let (name, prices) = (outcome.name(), self.openai.prices());
         match outcome {
             Outcome::Answer { text, usage } => match read(text) {
-                Ok(_) => Ok(Settled::Answered(self.ledger.answered(permit, text, &paid(usage)).await?)),
+                Ok(_) => Ok(Settled::Answered(self.ledger.answered(permit, text, &paid(usage, prices)).await?)),
                 Err(error) => self.off_form(permit, "off_form", usage, Defect::new(format!("{error:#}"), Some(text.clone()))).await,
             },
             Outcome::InvalidJson { usage } => self.off_form(permit, name, usage, Defect::new("it was not a JSON object", None)).await,
             Outcome::Refusal { usage } => {
-                self.ledger.unusable(permit, name, &paid(usage)).await?;
+                self.ledger.unusable(permit, name, &paid(usage, prices)).await?;
                 Err(Fault::never("The AI service declined to analyze this document."))
             }
             Outcome::Incomplete { reason, usage } => {
-                self.ledger.unusable(permit, &format!("{name}: {reason}"), &paid(usage)).await?;
+                self.ledger.unusable(permit, &format!("{name}: {reason}"), &paid(usage, prices)).await?;
                 Err(meaning::incomplete(reason))
             }
             Outcome::Timeout | Outcome::NoFirstByte | Outcome::Cut { .. } | Outcome::Unreadable { .. } => {
@@ -241,7 +247,7 @@ impl Gateway {
 
     /// Paid for, and of no use as it is; whether it is asked once more depends on how many such answers there were.
     async fn off_form(&self, permit: &Permit, name: &str, usage: &Usage, defect: Defect) -> Result<Settled, Fault> {
-        let count = self.ledger.unusable(permit, name, &paid(usage)).await?;
+        let count = self.ledger.unusable(permit, name, &paid(usage, self.openai.prices())).await?;
         if count >= UNUSABLE_ANSWERS_MAX {
             return Err(Fault::never(meaning::NOT_USABLE).because(defect.error()));
         }
@@ -286,15 +292,15 @@ fn too_fast(retry_after: Option<Duration>, pause: Duration) -> Fault {
     Fault::later(turn::spread(wait), "the model's provider asks for slower work (429)")
 }
 
-fn paid(usage: &Usage) -> Paid {
+fn paid(usage: &Usage, prices: &Prices) -> Paid {
     let Usage { model, input_tokens, output_tokens, request_id, latency } = usage.clone();
-    let cost_micro_usd = cost_micro_usd(&model, input_tokens, output_tokens);
+    let cost_micro_usd = prices.cost_micro_usd(&model, input_tokens, output_tokens);
     let counted = |tokens: u32| i32::try_from(tokens).unwrap_or(i32::MAX);
     Paid { model, input_tokens: counted(input_tokens), output_tokens: counted(output_tokens), cost_micro_usd, request_id, latency }
 }
 
 /// For the shared limits.
-fn used(outcome: &Outcome, learned: Learned, latency: Duration) -> Use {
+fn used(outcome: &Outcome, learned: Learned, latency: Duration, prices: &Prices) -> Use {
     let (end, usage) = match outcome {
         Outcome::Answer { usage, .. } | Outcome::Refusal { usage } | Outcome::Incomplete { usage, .. } | Outcome::InvalidJson { usage } => {
             (End::Answered, Some(usage))
@@ -307,7 +313,7 @@ fn used(outcome: &Outcome, learned: Learned, latency: Duration) -> Use {
     Use {
         end,
         tokens: usage.map_or(0, |usage| u64::from(usage.input_tokens) + u64::from(usage.output_tokens)),
-        micro_usd: usage.and_then(|usage| paid(usage).cost_micro_usd).map_or(0, i64::unsigned_abs),
+        micro_usd: usage.and_then(|usage| paid(usage, prices).cost_micro_usd).map_or(0, i64::unsigned_abs),
         latency: Some(latency),
         retry_after,
         learned,

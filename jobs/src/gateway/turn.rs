@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use rand::RngExt;
 
 use super::{Gateway, Inquiry, meaning, pauses};
-use crate::admission::{Answer, Budget, Hold, Need};
+use crate::admission::{Answer, Budget, Hold, Need, Shortage};
 use crate::fault::Fault;
 use crate::ledger::CallKey;
-use crate::openai::{Question, cost_micro_usd};
+use crate::openai::Question;
 
 /// A wait this short is waited for in place: to begin the job anew would take as long.
 const IN_PLACE: Duration = Duration::from_secs(1);
@@ -16,7 +16,7 @@ const IN_PLACE: Duration = Duration::from_secs(1);
 const IN_PLACE_MAX: Duration = Duration::from_secs(2);
 /// Before Redis is asked again after it did not answer.
 const WITHOUT_REDIS: Duration = Duration::from_secs(5);
-/// A user's job looks this often whether its user's budget was raised.
+/// A job looks this often whether its user's budget was raised, or batches have left something of theirs.
 const LOOK_EVERY: Duration = Duration::from_secs(15 * 60);
 
 impl Gateway {
@@ -32,7 +32,10 @@ impl Gateway {
             ticket: &ticket,
             user_id: inquiry.caller.user_id,
             tokens: input_tokens + u64::from(question.output_tokens_max),
-            micro_usd: cost_micro_usd(model, u32::try_from(input_tokens).unwrap_or(u32::MAX), question.output_tokens_max)
+            micro_usd: self
+                .openai
+                .prices()
+                .cost_micro_usd(model, u32::try_from(input_tokens).unwrap_or(u32::MAX), question.output_tokens_max)
                 .map_or(0, i64::unsigned_abs),
             longest,
         };
@@ -49,45 +52,46 @@ impl Gateway {
                 Answer::Granted(hold) => return Ok(hold),
                 Answer::Wait { wait, .. } if wait <= IN_PLACE && came_at.elapsed() + wait <= IN_PLACE_MAX => tokio::time::sleep(wait).await,
                 Answer::Wait { wait, why } => return Err(Fault::later(wait, format!("it waits for {why}"))),
-                Answer::Spent { budget, limit_micro_usd, spent_micro_usd, renews_in } => {
-                    let spent = Shortage { budget, limit_micro_usd, spent_micro_usd, needed_micro_usd: need.micro_usd, renews_in };
-                    return Err(spent.fault());
-                }
+                Answer::Spent(shortage) => return Err(spent(&shortage, need.micro_usd)),
+                Answer::Promised { shortage, promised_micro_usd } => return Err(promised(&shortage, promised_micro_usd, need.micro_usd)),
             }
         }
     }
 }
 
-/// A budget that cannot pay for the next request.
-struct Shortage {
-    budget: Budget,
-    limit_micro_usd: u64,
-    spent_micro_usd: u64,
-    needed_micro_usd: u64,
-    renews_in: Duration,
+/// A budget cannot pay for the next request.
+fn spent(shortage: &Shortage, needed_micro_usd: u64) -> Fault {
+    let Shortage { budget, limit_micro_usd, renews_in, .. } = *shortage;
+    let facts = facts(shortage, None, needed_micro_usd);
+    if budget.is_of_user() {
+        // Only this user's jobs wait; those of others go on.
+        return Fault::later(spread(renews_in.min(LOOK_EVERY)), format!("its user's budget is spent: {facts}"));
+    }
+    let reason = format!(
+        "The budget for the model is spent: {facts}. It renews with the next UTC {}; or raise {} and restart the workers.",
+        if matches!(budget, Budget::Day) { "day" } else { "month" },
+        budget.setting(),
+    );
+    meaning::stopped(pauses::by_budget(reason, budget, limit_micro_usd, renews_in))
 }
 
-impl Shortage {
-    fn fault(&self) -> Fault {
-        let usd = |micro: u64| micro as f64 / 1e6;
-        let Self { budget, limit_micro_usd, spent_micro_usd, needed_micro_usd, renews_in } = *self;
-        let setting = budget.setting();
-        let facts = format!(
-            "{setting} allows {:.2} USD {budget}; {:.4} are spent, and the next request may cost up to {:.4}",
-            usd(limit_micro_usd),
-            usd(spent_micro_usd),
-            usd(needed_micro_usd)
-        );
-        if budget.is_of_user() {
-            // Only this user's jobs wait; those of others go on.
-            return Fault::later(spread(renews_in.min(LOOK_EVERY)), format!("its user's budget is spent: {facts}"));
-        }
-        let reason = format!(
-            "The budget for the model is spent: {facts}. It renews with the next UTC {}; or raise {setting} and restart the workers.",
-            if matches!(budget, Budget::Day) { "day" } else { "month" },
-        );
-        meaning::stopped(pauses::by_budget(reason, budget, limit_micro_usd, renews_in))
-    }
+/// What is left of a budget may go to batches under way. The queue goes on: answers that come from those batches need no money.
+fn promised(shortage: &Shortage, promised_micro_usd: u64, needed_micro_usd: u64) -> Fault {
+    let facts = facts(shortage, Some(promised_micro_usd), needed_micro_usd);
+    Fault::later(spread(shortage.renews_in.min(LOOK_EVERY)), format!("what is left of its budget is kept for batches under way: {facts}"))
+}
+
+fn facts(shortage: &Shortage, promised_micro_usd: Option<u64>, needed_micro_usd: u64) -> String {
+    let usd = |micro: u64| micro as f64 / 1e6;
+    let Shortage { budget, limit_micro_usd, spent_micro_usd, .. } = *shortage;
+    let promised = promised_micro_usd.map_or_else(String::new, |micro| format!(", up to {:.4} may go to batches", usd(micro)));
+    format!(
+        "{} allows {:.2} USD {budget}; {:.4} are spent{promised}, and the next request may cost up to {:.4}",
+        budget.setting(),
+        usd(limit_micro_usd),
+        usd(spent_micro_usd),
+        usd(needed_micro_usd)
+    )
 }
 
 /// The same at every try of a question, so that it keeps its place in the line.

@@ -28,7 +28,7 @@ use batch::BatchApi;
 use exchange::Exchange;
 pub use learned::Learned;
 pub use outcome::{Outcome, Usage};
-pub use prices::{batch_cost_micro_usd, cost_micro_usd};
+pub use prices::Prices;
 pub use question::{Part, Question};
 
 /// An address that does not answer at all is known after this long.
@@ -45,6 +45,7 @@ pub struct OpenAiConfig {
     pub first_byte_timeout: Duration,
     /// For the whole exchange, the answer's last byte included.
     pub timeout: Duration,
+    pub prices: Prices,
 }
 
 /// The gateway. Cheap to clone; clones share their connections.
@@ -57,6 +58,7 @@ pub struct OpenAi {
     first_byte_timeout: Duration,
     timeout: Duration,
     fingerprint: String,
+    prices: Prices,
 }
 
 /// What came of a question.
@@ -88,9 +90,9 @@ impl OpenAi {
         let base_url = config.base_url.trim_end_matches('/').to_owned();
         let wire = OpenAIConfig::new().with_api_base(&base_url).with_api_key(config.api_key.expose_secret());
         let fingerprint = fingerprint(&config);
-        let OpenAiConfig { model, first_byte_timeout, timeout, api_key, .. } = config;
+        let OpenAiConfig { model, first_byte_timeout, timeout, api_key, prices, .. } = config;
         let batches = BatchApi::new(http.clone(), base_url, api_key);
-        Ok(Self { http, config: wire, batches, model, first_byte_timeout, timeout, fingerprint })
+        Ok(Self { http, config: wire, batches, model, first_byte_timeout, timeout, fingerprint, prices })
     }
 
     /// Tells this key, address and model from others, and does not give the key away.
@@ -101,6 +103,10 @@ impl OpenAi {
     /// The model that is asked.
     pub fn model(&self) -> &str {
         &self.model
+    }
+
+    pub fn prices(&self) -> &Prices {
+        &self.prices
     }
 
     /// The longest that one call can take.

@@ -1,6 +1,6 @@
 //! Budgets: what is reserved counts, what was spent is the ledger's to say, and a period ends where the calendar ends it.
 
-use celeriac_jobs::admission::{Admission, Answer, Budget, End, Limits, Need, Use};
+use celeriac_jobs::admission::{Admission, Answer, Budget, End, Limits, Need, Offer, Shortage, Use};
 use celeriac_queue::Millis;
 use chrono::{DateTime, Datelike, Days, Months, TimeZone, Utc};
 use sqlx::PgPool;
@@ -26,7 +26,7 @@ async fn paid(pool: &PgPool, at: &str, user_id: Option<i64>, usd: f64) {
 
 fn spent(answer: Answer) -> (Budget, u64, Millis) {
     match answer {
-        Answer::Spent { budget, spent_micro_usd, renews_in, .. } => (budget, spent_micro_usd, renews_in.as_millis() as u64),
+        Answer::Spent(Shortage { budget, spent_micro_usd, renews_in, .. }) => (budget, spent_micro_usd, renews_in.as_millis() as u64),
         other => panic!("the budget is not spent: {other:?}"),
     }
 }
@@ -102,4 +102,44 @@ async fn of_many_at_once_no_more_are_let_in_than_the_budget_can_pay(pool: PgPool
     let let_in = answers.iter().filter(|answer| matches!(answer.as_ref().unwrap(), Answer::Granted(_))).count();
     assert_eq!(let_in, 20);
     assert_eq!(one.view().await.unwrap().reserved_micro_usd, 20_000);
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn what_is_promised_to_batches_is_kept_back_from_requests_and_from_other_batches_until_it_is_forgotten(pool: PgPool) {
+    let one = with_budget(&pool, Limits { day: 5_000, user_day: 3_000, ..Limits::default() }).await.at(NOON);
+    let of = |user_id, micro_usd| Offer { user_id, micro_usd };
+    let hold = granted(&one, &need("a")).await;
+    // In their order; a user that has no more does not keep others from theirs, and what a request holds counts.
+    let offers = [of(Some(7), 2_000), of(Some(7), 1_001), of(Some(7), 1_000), of(None, 1_001), of(Some(8), 1_000), of(None, 1)];
+    assert_eq!(one.promise(&offers).await.unwrap(), [true, false, true, false, true, false]);
+    one.settle(hold, &Use::default()).await;
+    granted(&one, &need("b")).await;
+    wait(&one, &need("c")).await;
+    match one.admit(&Need { micro_usd: 1_001, ..need("c") }).await.unwrap() {
+        Answer::Promised { shortage, promised_micro_usd } => {
+            assert_eq!((shortage.budget, shortage.spent_micro_usd, promised_micro_usd), (Budget::Day, 0, 4_000));
+        }
+        other => panic!("it may go to batches: {other:?}"),
+    }
+    // The ledger knows of no batch: they were promised and never made.
+    one.forget().await;
+    granted(&one.at(NOON + 2_000), &need("c")).await;
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn after_the_ledger_has_changed_nobody_is_let_in_by_what_it_said_before(pool: PgPool) {
+    let one = with_budget(&pool, Limits { day: 5_000, ..Limits::default() }).await.at(NOON);
+    // It changes while many ask; what they were told before is forgotten.
+    let needs: Vec<String> = (0..5).map(|number| format!("job-{number}")).collect();
+    let asking = async {
+        for ticket in &needs {
+            one.admit(&need(ticket)).await.unwrap();
+        }
+    };
+    let changing = async {
+        paid(&pool, "2026-11-21T11:00:00Z", None, 0.005).await;
+        one.forget().await;
+    };
+    futures::join!(asking, changing);
+    assert_eq!(spent(one.admit(&need("last")).await.unwrap()).1, 5_000);
 }

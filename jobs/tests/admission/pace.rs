@@ -87,7 +87,7 @@ async fn simulate(limits: Limits, crowd: &Crowd, seed: u64) -> History {
                         let late = random.random_range(0..=crowd.late_ms);
                         events.push(Reverse((now + wait.as_millis() as u64 + late, Event::Comes(job))));
                     }
-                    Answer::Spent { .. } => panic!("no budget was set"),
+                    Answer::Spent(_) | Answer::Promised { .. } => panic!("no budget was set"),
                 }
             }
         }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use celeriac_jobs::admission::Limits as ModelLimits;
 use celeriac_jobs::batching::BatchRun;
 use celeriac_jobs::documents::ProcessDocument;
+use celeriac_jobs::openai::Prices;
 use celeriac_ops::standin::openai::{BatchFault, BatchLatency, Control, Fault};
 use celeriac_queue::{EnqueueOptions, Inspector, Job, JobId, Outcome, State};
 use chrono::{TimeDelta, Utc};
@@ -85,7 +87,7 @@ async fn with_time_a_document_is_answered_by_a_batch_at_half_the_price_and_its_j
     assert_eq!(desk.requests(), 0, "nobody was asked directly");
     let ledger = desk.ledger().await;
     let (input, output) = (ledger[0].input_tokens.unwrap(), ledger[0].output_tokens.unwrap());
-    let full = celeriac_jobs::openai::cost_micro_usd("gpt-4.1-mini", input as u32, output as u32).unwrap();
+    let full = Prices::default().cost_micro_usd("gpt-4.1-mini", input as u32, output as u32).unwrap();
     assert_eq!(desk.receipts().await, [Receipt { state: "answered".into(), batched: true, cost: full - full / 2 }]);
     assert_eq!(desk.batches().await, [("cleaned".to_owned(), None)]);
     let counters = desk.stub.counters();
@@ -183,4 +185,101 @@ async fn without_time_or_for_a_job_that_has_ended_nothing_goes_into_a_batch(pool
     assert_eq!((desk.requests(), desk.row(document).await.status.as_str()), (2, "completed"));
     assert!(!desk.run_until(document, in_time(3)).await.unwrap().fresh);
     assert_eq!(desk.stub.counters().batches, 0);
+}
+
+/// Estimates of what waits, millionths of a dollar.
+async fn estimates(desk: &Desk) -> Vec<u64> {
+    let micro: Vec<i64> = sqlx::query_scalar("select (may_cost_usd * 1000000)::bigint from celeriac.batched_questions order by id")
+        .fetch_all(&desk.pool)
+        .await
+        .unwrap();
+    micro.into_iter().map(i64::unsigned_abs).collect()
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn what_a_batch_may_cost_is_kept_back_and_what_it_cost_is_spent_as_soon_as_it_is_collected(pool: PgPool) {
+    let mut desk = Desk::new(pool).await;
+    desk.stub.control(Control { batch_latency_ms: Some(BatchLatency::Never), ..Control::default() });
+    let first = desk.waiting().await;
+    let estimate = estimates(&desk).await[0];
+    // Twice an estimate at half the price is one at the full: enough for the question of one document that is asked directly.
+    let day = ModelLimits { day: 2 * estimate, ..ModelLimits::default() };
+    desk.limit(day.clone());
+    let direct = desk.add(&sample("denial_letter.pdf")).await;
+    assert_eq!(desk.run_batches_within(day.clone()).await.sent, 1);
+    let (kind, reason) = shown(desk.run(direct).await);
+    assert_eq!(kind, "snooze", "{reason}");
+    assert!(reason.contains("kept for batches under way: OPENAI_USD_PER_DAY") && reason.contains("may go to batches"), "{reason}");
+
+    desk.stub.control(Control { batch_latency_ms: Some(BatchLatency::After(Duration::ZERO)), ..Control::default() });
+    assert_eq!(desk.run_batches_within(day.clone()).await.answered, 1);
+    let cost = desk.receipts().await[0].cost.unsigned_abs();
+    assert!(0 < cost && cost < estimate, "{cost} of {estimate}");
+    let (kind, reason) = shown(desk.run(direct).await);
+    assert_eq!((kind, reason.contains("The budget for the model is spent")), ("pause", true), "{reason}");
+    assert!(reason.contains(&format!("{:.4} are spent", cost as f64 / 1e6)), "{reason}");
+    assert_eq!(desk.requests(), 0);
+
+    // With what the batch has really cost on top, there is just enough; so nothing more is kept back or was counted twice.
+    desk.limit(ModelLimits { day: 2 * estimate + cost, ..ModelLimits::default() });
+    desk.run_as(direct, "job-2").await.unwrap();
+    desk.run_until(first, in_time(3)).await.unwrap();
+    assert_eq!(desk.requests(), 1);
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn no_more_questions_are_sent_than_every_budget_can_pay_for(pool: PgPool) {
+    let desk = Desk::new(pool).await;
+    desk.stub.control(Control { batch_latency_ms: Some(BatchLatency::Never), ..Control::default() });
+    for _ in 0..4 {
+        desk.waiting().await;
+    }
+    let estimate = estimates(&desk).await[0];
+    // One of them is another user's.
+    sqlx::query("update celeriac.paid_calls set user_id = 2 where id = (select max(id) from celeriac.paid_calls)")
+        .execute(&desk.pool)
+        .await
+        .unwrap();
+    let limits = ModelLimits { day: 10 * estimate, user_month: 2 * estimate, ..ModelLimits::default() };
+    let done = desk.run_batches_within(limits.clone()).await;
+    assert_eq!((done.sent, done.unaffordable), (1, 1));
+    let states = async || desk.questions().await.into_iter().map(|(state, _)| state).collect::<Vec<_>>();
+    assert_eq!(states().await, ["sent", "sent", "waiting", "sent"], "the third is of a user whose budget holds two");
+    assert_eq!(desk.run_batches_within(limits.clone()).await.unaffordable, 1, "still under way");
+
+    // When the batch has ended for less, there is money again.
+    desk.stub.control(Control { batch_latency_ms: Some(BatchLatency::After(Duration::ZERO)), ..Control::default() });
+    assert_eq!(desk.run_batches_within(limits.clone()).await.answered, 3);
+    assert_eq!(states().await, ["answered", "answered", "waiting", "answered"]);
+    let spent: i64 = desk.receipts().await[..2].iter().map(|receipt| receipt.cost).sum();
+    let just = ModelLimits { user_month: estimate + spent.unsigned_abs(), ..limits };
+    assert_eq!(counts(&desk.run_batches_within(ModelLimits { user_month: just.user_month - 1, ..just.clone() }).await), (0, 0, 0, 0, 0));
+    assert_eq!(counts(&desk.run_batches_within(just).await), (1, 0, 0, 0, 0), "the last is sent");
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_late_answer_of_no_use_is_paid_for_once_however_often_it_is_read(pool: PgPool) {
+    let desk = Desk::new(pool).await;
+    desk.stub.control(Control {
+        batch_latency_ms: Some(BatchLatency::Never),
+        batch_next: vec![BatchFault::Lines { every: 1, fault: Fault::InvalidJson }],
+        ..Control::default()
+    });
+    let document = desk.waiting().await;
+    assert_eq!(desk.run_batches().await.sent, 1);
+    sqlx::query("update celeriac.batched_questions set ask_directly_at = now()").execute(&desk.pool).await.unwrap();
+    desk.run_until(document, Utc::now()).await.unwrap();
+    desk.run_batches().await;
+    desk.stub.control(Control { batch_latency_ms: Some(BatchLatency::After(Duration::ZERO)), ..Control::default() });
+    desk.script("DELETE /v1/files/{id}", &[Fault::ServerError]);
+    assert_eq!(counts(&desk.run_batches().await), (0, 1, 0, 1, 1));
+    let (ledger, receipts) = (desk.ledger().await, desk.receipts().await);
+    assert_eq!(
+        receipts.iter().map(|receipt| (receipt.state.as_str(), receipt.batched)).collect::<Vec<_>>(),
+        [("answered", false), ("failed", true)]
+    );
+    // As for a process that died with the answers settled and the batch not yet ended.
+    sqlx::query("update celeriac.openai_batches set state = 'running', ended_at = null").execute(&desk.pool).await.unwrap();
+    assert_eq!(counts(&desk.run_batches().await), (0, 1, 0, 0, 0));
+    assert_eq!((desk.ledger().await, desk.receipts().await), (ledger, receipts));
 }

@@ -15,7 +15,7 @@ use celeriac_jobs::documents::{
 use celeriac_jobs::gateway::Gateway;
 use celeriac_jobs::ledger::Ledger;
 use celeriac_jobs::mail::Announcing;
-use celeriac_jobs::openai::{OpenAi, OpenAiConfig};
+use celeriac_jobs::openai::{OpenAi, OpenAiConfig, Prices};
 use celeriac_jobs::storage::{Storage, StoredFile};
 use celeriac_ops::standin::openai::{Control, Fault, OpenAiStub, Options};
 use celeriac_queue::{Client, Envelope, Job, JobContext, JobError, JobId, JobResult, Outcome, RedisConfig, Tries};
@@ -114,7 +114,9 @@ pub(crate) fn model_at(base_url: &str, timeout: Duration, pool: &PgPool, client:
 
 fn limited_model_at(base_url: &str, timeout: Duration, pool: &PgPool, client: &Client, limits: ModelLimits) -> Gateway {
     let (base_url, api_key) = (base_url.to_owned(), "sk-test".to_owned().into());
-    let openai = OpenAi::new(OpenAiConfig { base_url, api_key, model: MODEL.to_owned(), first_byte_timeout: timeout, timeout }).unwrap();
+    let model = MODEL.to_owned();
+    let config = OpenAiConfig { base_url, api_key, model, first_byte_timeout: timeout, timeout, prices: Prices::default() };
+    let openai = OpenAi::new(config).unwrap();
     let admission = Admission::new(client.connection().clone(), pool.clone(), MODEL, limits);
     let batching = Batching::new(pool.clone(), keys(), true, Duration::ZERO);
     Gateway::new(openai, Ledger::new(pool.clone(), keys()), admission).with_batching(batching)
@@ -201,9 +203,16 @@ impl Desk {
 
     /// A run of `run_openai_batches`.
     pub(crate) async fn run_batches(&self) -> BatchRun {
+        self.run_batches_within(ModelLimits::default()).await
+    }
+
+    /// The same in a worker with those limits.
+    pub(crate) async fn run_batches_within(&self, limits: ModelLimits) -> BatchRun {
         let (base_url, api_key, timeout) = (self.stub.url().to_owned(), "sk-test".to_owned().into(), Duration::from_secs(20));
-        let config = OpenAiConfig { base_url, api_key, model: MODEL.to_owned(), first_byte_timeout: timeout, timeout };
-        BatchRunner::new(self.pool.clone(), keys(), OpenAi::new(config).unwrap()).run(&self.client).await.unwrap()
+        let model = MODEL.to_owned();
+        let config = OpenAiConfig { base_url, api_key, model, first_byte_timeout: timeout, timeout, prices: Prices::default() };
+        let admission = Admission::new(self.client.connection().clone(), self.pool.clone(), MODEL, limits);
+        BatchRunner::new(self.pool.clone(), keys(), OpenAi::new(config).unwrap(), admission).run(&self.client).await.unwrap()
     }
 
     /// One run of decode_denial_letter.

@@ -6,7 +6,7 @@ use celeriac_jobs::admission::{Admission, Limits};
 use celeriac_jobs::crypt::FieldKeys;
 use celeriac_jobs::gateway::Gateway;
 use celeriac_jobs::ledger::Ledger;
-use celeriac_jobs::openai::{OpenAi, OpenAiConfig};
+use celeriac_jobs::openai::{OpenAi, OpenAiConfig, Prices};
 use celeriac_ops::standin::openai::{Control, Fault};
 use sqlx::PgPool;
 
@@ -60,6 +60,7 @@ async fn an_answer_that_does_not_begin_is_given_up_before_one_that_does_not_end(
         model: MODEL.to_owned(),
         first_byte_timeout: Duration::from_millis(300),
         timeout: Duration::from_secs(3),
+        prices: Prices::default(),
     });
     let keys = FieldKeys::new(&["Y2VsZXJpYWMtZXhhbXBsZS1rZXktMzItYnl0ZXMhISE="]).unwrap();
     let admission = Admission::new(desk.client.connection().clone(), desk.pool.clone(), MODEL, Limits::default());

@@ -5,6 +5,7 @@ mod files;
 mod ocr;
 mod openai;
 mod postgres;
+mod prices;
 mod redis;
 
 use std::future::Future;
@@ -64,7 +65,7 @@ pub(crate) async fn all(settings: &Settings, with_openai: bool) -> Vec<Finding> 
         in_time("backup", backup::check(&stores)),
         in_time("openai", openai::check(settings, with_openai)),
     );
-    [redis, postgres, files, ocr::check(settings), backup, openai].concat()
+    [redis, postgres, files, ocr::check(settings), backup, prices::check(settings), openai].concat()
 }
 
 async fn in_time(about: &'static str, check: impl Future<Output = Vec<Finding>>) -> Vec<Finding> {

@@ -31,6 +31,7 @@ fn pairs(view: &BudgetView) -> Vec<(&'static str, String)> {
         ("spent today", format!("{:.4} USD", view.spent_today_usd)),
         ("spent this month", format!("{:.4} USD", view.spent_this_month_usd)),
         ("on the way", format!("{} requests, which may cost up to {:.4} USD", view.now.in_flight, view.now.reserved_usd)),
+        ("in batches", format!("may cost up to {:.4} USD", view.in_batches_usd)),
         ("waiting", view.now.waiting.to_string()),
         ("usual answer", took(view.now.latency_ms)),
     ];

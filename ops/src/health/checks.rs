@@ -21,7 +21,7 @@ const RATE_NEEDS: u64 = 20;
 const BACKUP_AGE_MAX: chrono::Duration = chrono::Duration::hours(26);
 /// The provider answers a batch, or gives it up, within a day; what is not done with by then is not coming.
 const BATCH_SECONDS_MAX: f64 = 26.0 * 3_600.0;
-/// A question that waits longer to be put into a batch has nobody who does it.
+/// A question that waits longer to be put into a batch has nobody who does it, or nothing that pays for it.
 const BATCH_WAIT_SECONDS_MAX: f64 = 15.0 * 60.0;
 /// An end of a job that waits longer for its batch or chain to hear of it has no mover.
 const TRANSFER_SECONDS_MAX: f64 = 60.0;
@@ -248,7 +248,9 @@ async fn check_openai_batches(stores: &Stores) -> anyhow::Result<Check> {
         Some(format!("a batch of questions to OpenAI is {age} old and not done with{trouble}: see `celeriac openai-batches`"))
     } else if under_way.oldest_waiting_seconds > BATCH_WAIT_SECONDS_MAX {
         let age = span(under_way.oldest_waiting_seconds as u64);
-        Some(format!("a question has waited {age} for a batch: does the schedule run_openai_batches fire, and a worker serve its queue?"))
+        Some(format!(
+            "a question has waited {age} for a batch: does the schedule run_openai_batches fire, a worker serve its queue, and a budget pay for it (`celeriac budget`)?"
+        ))
     } else {
         None
     };

@@ -18,6 +18,8 @@ pub(crate) struct BudgetView {
     pub(crate) now: Standing,
     pub(crate) spent_today_usd: f64,
     pub(crate) spent_this_month_usd: f64,
+    /// What batches under way may cost; the budgets keep it back.
+    pub(crate) in_batches_usd: f64,
     /// Those that are set, for all users together.
     pub(crate) budgets: Vec<BudgetRow>,
     /// Queues that are paused because of the model.
@@ -84,6 +86,7 @@ pub(crate) async fn read(stores: &Stores) -> anyhow::Result<BudgetView> {
         now: Standing::from(&view),
         spent_today_usd: usd(spent.day),
         spent_this_month_usd: usd(spent.month),
+        in_batches_usd: usd(spent.in_batches),
         budgets: budgets.into_iter().flatten().collect(),
         paused: paused.collect(),
         limits,

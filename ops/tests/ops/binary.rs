@@ -118,6 +118,25 @@ async fn check_is_content_with_a_configuration_that_works(pool: PgPool) {
     assert_eq!(output.status.code(), Some(0), "{}{}", stdout(&output), stderr(&output));
     assert!(stdout(&output).contains("the schema is up to date"));
     assert_eq!(std::fs::read_dir(media.path()).unwrap().count(), 0, "the check left a file behind");
+    assert!(stdout(&output).contains("the price of gpt-4.1-mini is known"));
+
+    // Prices of the operator's own, instead of those that are compiled in.
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let checked = |prices: &str, more: &[(&str, &str)]| {
+        std::fs::write(file.path(), prices).unwrap();
+        let named = [("OPENAI_PRICES_FILE", file.path().to_str().unwrap())];
+        let output = celeriac(&["check"], &[&environment[..], &named[..], more].concat());
+        (output.status.code(), stdout(&output))
+    };
+    let (code, text) = checked("[[price]]\nmodel = 'gpt-4.1'\ninput = 3\noutput = 12.5\n", &[]);
+    assert!(code == Some(0) && text.contains("the price of gpt-4.1-mini is known"), "{text}");
+    let other = "[[price]]\nmodel = 'other'\ninput = 3\noutput = 12.5\n";
+    let (code, text) = checked(other, &[]);
+    assert!(code == Some(0) && text.contains("OPENAI_MODEL=gpt-4.1-mini is not known"), "{text}");
+    let (code, text) = checked(other, &[("OPENAI_USD_PER_DAY", "5")]);
+    assert!(code == Some(1) && text.contains("OPENAI_USD_PER_DAY limits what is spent"), "{text}");
+    let (code, text) = checked("[[price]]\nmodel = 'a'\ninput = -3\noutput = 1\n[[price]]\nmodel = 'b'\nprice = 3\n", &[]);
+    assert!(code == Some(1) && text.contains("price 1 (a): input must be") && text.contains("price 2 (b): unknown field"), "{text}");
 }
 
 #[test]

@@ -5,7 +5,8 @@
      Returns  { 'granted', '1' when there are limits or was a pause a minute ago, else '0' }
             | { 'wait', ms, what it waits for }                 come again then; a place in the line is kept
             | { 'spent', budget, limit, spent, renews at, ms }  nothing more may be spent in that period
-            | { 'unknown', token, begin of day, begin of month, ms }  what was spent has to be told by `seed` first
+            | { 'promised', micro-USD, budget, limit, spent, renews at, ms }  what is left may go to batches under way
+            | { 'unknown', token, begin of day, begin of month, ms, user }    what was spent has to be told by `seed` first
             | { 'asked' }                                       somebody is about to tell it
      Retry-safe: a reply that was lost leaves a hold that expires. ]]
 local id, ticket, user, tokens, micro, hold_ms = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -18,10 +19,6 @@ local EARLY_MS = 20
 local LATE_MS = 2000
 -- Tickets of jobs that were cancelled meanwhile.
 local FORGET_MS = 600000
--- What was spent is asked of the ledger anew this often, so that nothing is wrong for long.
-local REBUILD_MS = 600000
--- Whoever has not told within that time what was spent is not going to.
-local ASKED_MS = 2000
 -- Between two tickets when no rate is known: after a pause not all come at once.
 local SPACING_MS = 50
 
@@ -29,34 +26,20 @@ drop_expired()
 
 -- Money first: where there is none, no turn has to be waited for.
 local period = periods()
-local budgets = {
-  { name = 'day', period = period.day, field = 'all' },
-  { name = 'month', period = period.month, field = 'all' },
-  { name = 'user_day', period = period.day, field = 'user:' .. user },
-  { name = 'user_month', period = period.month, field = 'user:' .. user },
-}
-local short_of_money = false
-for _, budget in ipairs(budgets) do
-  local most = limit(budget.name)
-  if most > 0 and not (user == '' and budget.field == 'user:') then
-    local spent = tonumber(call('HGET', budget.period.key, budget.field) or nil)
-    if not spent then
-      if call('HEXISTS', period.day.key, 'token') == 1 and now - tonumber(call('HGET', period.day.key, 'asked_at') or 0) < ASKED_MS then
-        return { 'asked' }
-      end
-      for _, unknown in pairs(period) do
-        call('HSET', unknown.key, 'token', id, 'asked_at', now)
-        if call('PTTL', unknown.key) < 0 then call('PEXPIRE', unknown.key, REBUILD_MS) end
-      end
-      return { 'unknown', id, whole(period.day.from), whole(period.month.from) }
-    end
-    if spent + micro > most then
-      return { 'spent', budget.name, whole(most), whole(spent), whole(budget.period.to) }
-    end
+local short_of_money, in_batches_only = false, nil
+for _, budget in ipairs(budgets(period, user, limits)) do
+  local spent, in_batches, held = standing(budget)
+  if not spent then return ask_the_ledger(period, id, user) end
+  local reply = { budget.name, whole(budget.most), whole(spent), whole(budget.period.to) }
+  if spent + micro > budget.most then return { 'spent', unpack(reply) } end
+  if spent + in_batches + micro > budget.most then
+    in_batches_only = in_batches_only or { 'promised', whole(in_batches), unpack(reply) }
+  elseif spent + in_batches + held + micro > budget.most then
     -- What others hold may come back to us.
-    if spent + tonumber(call('HGET', reserved, budget.field) or 0) + micro > most then short_of_money = true end
+    short_of_money = true
   end
 end
+if in_batches_only then return in_batches_only end
 
 local requests_at, tokens_at, granted_at, horizon, soon, paused_until, latency_ms, learned_rpm, learned_tpm, share =
   state('requests_at', 'tokens_at', 'granted_at', 'horizon', 'soon', 'paused_until', 'latency_ms', 'learned_rpm', 'learned_tpm', 'share')

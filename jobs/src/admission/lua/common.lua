@@ -8,6 +8,7 @@
        expiries            (zset: hold -> expiry, ms)
        reserved            (hash: 'all' or 'user:<user>' -> micro-USD on hold)
        spent:<period>      (hash: the same fields -> micro-USD) rebuilt from the ledger every ten minutes
+       promised            (hash: the same fields -> micro-USD) what batches under way may cost, rebuilt like it
      ARGV[1]  0, or the moment that counts as now (tests), ms
      Fields of KEYS[1]: requests_at, tokens_at (when the limit is paid off, ms), granted_at, horizon (the latest ticket), soon (the latest
      ticket of those that came late), paused_until, paused_at, level (of the backoff), latency_ms, learned_rpm, learned_tpm, minute,
@@ -16,7 +17,7 @@ local call = redis.call
 local model_key = KEYS[1]
 local stem, model = string.match(model_key, '^(.*}:)model:(.*)$')
 local flight, tickets = stem .. 'flight:' .. model, stem .. 'tickets:' .. model
-local holds, expiries, reserved = stem .. 'holds', stem .. 'expiries', stem .. 'reserved'
+local holds, expiries, reserved, promised = stem .. 'holds', stem .. 'expiries', stem .. 'reserved', stem .. 'promised'
 
 local now = tonumber(ARGV[1])
 if now == 0 then
@@ -30,6 +31,10 @@ local PACE = 0.99
 local TOKENS_BURST_MS = 6000
 -- A hold that nobody settled is dropped so many at a time.
 local EXPIRED_MAX = 200
+-- What was spent is asked of the ledger anew this often, so that nothing is wrong for long.
+local REBUILD_MS = 600000
+-- Whoever has not told within that time what was spent is not going to.
+local ASKED_MS = 2000
 -- State of a model that is asked no more.
 local KEEP_MS = 7 * 86400000
 
@@ -71,6 +76,44 @@ local function periods()
       to = first_of_month(next_year, next_month) * 86400000,
     },
   }
+end
+
+-- Everything that the ledger tells.
+local function books(period) return { period.day.key, period.month.key, promised } end
+
+-- The budgets that hold for work of that user.
+local function budgets(period, user, limits)
+  local all = {
+    { name = 'day', period = period.day, field = 'all' },
+    { name = 'month', period = period.month, field = 'all' },
+    { name = 'user_day', period = period.day, field = 'user:' .. user },
+    { name = 'user_month', period = period.month, field = 'user:' .. user },
+  }
+  local set = {}
+  for _, budget in ipairs(all) do
+    budget.most = tonumber(limits[budget.name] or 0)
+    if budget.most > 0 and budget.field ~= 'user:' then set[#set + 1] = budget end
+  end
+  return set
+end
+
+-- What is spent of a budget, what batches may still take of it, and what requests on the way hold; nothing where the ledger has to tell.
+local function standing(budget)
+  local spent, in_batches = call('HGET', budget.period.key, budget.field), call('HGET', promised, budget.field)
+  if not spent or not in_batches then return nil end
+  return tonumber(spent), tonumber(in_batches), tonumber(call('HGET', reserved, budget.field) or 0)
+end
+
+-- The reply to whoever finds a budget of which nothing is known: that it, or somebody who came before, asks the ledger.
+local function ask_the_ledger(period, id, user)
+  if call('HEXISTS', period.day.key, 'token') == 1 and now - tonumber(call('HGET', period.day.key, 'asked_at') or 0) < ASKED_MS then
+    return { 'asked' }
+  end
+  for _, key in ipairs(books(period)) do
+    call('HSET', key, 'token', id, 'asked_at', now)
+    if call('PTTL', key) < 0 then call('PEXPIRE', key, REBUILD_MS) end
+  end
+  return { 'unknown', id, whole(period.day.from), whole(period.month.from), user }
 end
 
 -- Gives back what a hold has reserved; returns it, or nothing when it is gone.

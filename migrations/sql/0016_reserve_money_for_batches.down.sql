@@ -1,0 +1,1 @@
+alter table celeriac.batched_questions drop column may_cost_usd;
