@@ -1,5 +1,6 @@
 //! `celeriac costs`: what the model cost.
 
+use chrono::Utc;
 use clap::Args;
 
 use crate::reply::{Cell, Reply, Table, Tone};
@@ -10,8 +11,8 @@ use crate::views::costs::{self, By, CostRow};
 #[derive(Debug, Args)]
 pub(crate) struct Costs {
     /// How many days back, today (UTC) included.
-    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(i32).range(1..=3660))]
-    days: i32,
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=3660))]
+    days: u32,
     /// What to sum up by.
     #[arg(long, value_enum, default_value = "day")]
     by: By,
@@ -19,7 +20,7 @@ pub(crate) struct Costs {
 
 impl Costs {
     pub(crate) async fn run(self, stores: &Stores) -> anyhow::Result<Reply> {
-        let rows = costs::by(&stores.postgres().await?, self.days, self.by).await?;
+        let rows = costs::by(&stores.postgres().await?, costs::days_back(Utc::now(), self.days), self.by).await?;
         let mut table = Table::new(header(self.by), "No paid call was made in that time.");
         for row in &rows {
             let mut cells = keys(row, self.by);

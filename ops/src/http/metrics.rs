@@ -10,8 +10,8 @@ use axum::response::IntoResponse;
 use celeriac_process::in_words;
 use celeriac_queue::{Inspector, Limits, QueueMemory, QueueName, Rate, StoreMemory};
 use chrono::{DateTime, Utc};
-use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 
 use super::Shared;
 use crate::stores::Stores;
@@ -24,8 +24,9 @@ use crate::views::openai_batches::UnderWay;
 use crate::views::outbox::Backlog;
 use crate::views::queues::QueueRow;
 use crate::views::schedules::ScheduleRow;
+use crate::views::stages::{PageCount, StageBucket};
 use crate::views::workers::WorkerRow;
-use crate::views::{backups, budget, costs, documents, mails, openai_batches, outbox, queues, schedules, workers};
+use crate::views::{backups, budget, costs, documents, mails, openai_batches, outbox, queues, schedules, stages, workers};
 
 /// Longest wait for one store.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -35,7 +36,8 @@ pub(super) async fn scrape(State(shared): State<Shared>) -> impl IntoResponse {
     let stores = &shared.stores;
     let (work, truth, model) = tokio::join!(patiently(work(stores)), patiently(truth(stores, now)), patiently(budget::read(stores)));
     // A recorder of this scrape alone: a queue or a worker that is gone leaves nothing behind.
-    let recorder = PrometheusBuilder::new().build_recorder();
+    let buckets = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Full(STAGE_SECONDS.to_owned()), &stages::BUCKETS);
+    let recorder = buckets.expect("there are buckets").build_recorder();
     metrics::with_local_recorder(&recorder, || {
         describe();
         gauge!("celeriac_store_up", "store" => "redis").set(f64::from(u8::from(work.is_some())));
@@ -54,6 +56,8 @@ pub(super) async fn scrape(State(shared): State<Shared>) -> impl IntoResponse {
     });
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], recorder.handle().render())
 }
+
+const STAGE_SECONDS: &str = "celeriac_document_stage_seconds";
 
 /// Moves that are told as 0 before they happen first: of a counter that appears with its first failure no increase can be computed.
 const MOVES: [&str; 10] =
@@ -78,6 +82,8 @@ struct Truth {
     deleted: Deleted,
     mails: MailCounts,
     costs: Vec<CostRow>,
+    stages: Vec<StageBucket>,
+    pages: Vec<PageCount>,
     outbox: Backlog,
     schedules: Vec<ScheduleRow>,
     backups: Newest,
@@ -126,7 +132,9 @@ async fn truth(stores: &Stores, now: DateTime<Utc>) -> anyhow::Result<Truth> {
         documents: documents::by_status(&pool, today(now)).await?,
         deleted: documents::deleted(&pool, documents::purge_due_after(stores.settings())).await?,
         mails: mails::since(&pool, today(now)).await?,
-        costs: costs::by_day(&pool, 1).await?,
+        costs: costs::by(&pool, today(now), costs::By::Day).await?,
+        stages: stages::buckets(&pool, today(now)).await?,
+        pages: stages::pages(&pool, today(now)).await?,
         outbox: outbox::backlog(&pool).await?,
         schedules: schedules::all(&pool).await?,
         backups: backups::newest(&pool).await?,
@@ -161,6 +169,15 @@ fn describe() {
     describe_gauge!("celeriac_worker_in_flight", "Jobs that all workers together run now");
     describe_gauge!("celeriac_documents", "Documents by status: in motion now, ended since midnight UTC");
     describe_gauge!("celeriac_documents_deleted", "Deleted documents whose rows are still there; overdue: purge_documents should have run");
+    describe_histogram!(
+        STAGE_SECONDS,
+        Unit::Seconds,
+        "Time that documents completed since midnight UTC spent, by job and stage of the completing run; begins anew at midnight"
+    );
+    describe_counter!(
+        "celeriac_document_pages_total",
+        "Pages of documents completed since midnight UTC, by job and who read them; begins anew then"
+    );
     describe_gauge!("celeriac_mails_today", "Mails since midnight UTC by what became of them");
     describe_gauge!("celeriac_paid_calls_today", "Paid calls since midnight UTC by model and outcome");
     describe_gauge!("celeriac_paid_tokens_today", "Tokens of paid calls since midnight UTC by model and direction");
@@ -173,6 +190,7 @@ fn describe() {
     describe_gauge!("celeriac_model_limit_tpm", "Tokens a minute: the narrower of set and learned; absent without either");
     describe_gauge!("celeriac_model_budget_usd", "What may be spent in a period; absent without that budget");
     describe_gauge!("celeriac_model_spent_usd", "US dollars spent in the period so far, all models");
+    describe_gauge!("celeriac_model_kept_back_usd", "US dollars that budgets keep back for what is on the way: requests, batches");
     describe_gauge!("celeriac_openai_batches", "Batches of questions to OpenAI of which something is still to be done");
     describe_gauge!("celeriac_openai_oldest_batch_seconds", Unit::Seconds, "Age of the oldest of them; 0 when there is none");
     describe_gauge!("celeriac_openai_batched_questions", "Questions by state: waiting (for a batch), sent (in one that has not ended)");
@@ -263,6 +281,7 @@ fn record_truth(truth: &Truth, now: DateTime<Utc>) {
     for (stage, count) in [("waiting", truth.deleted.waiting - truth.deleted.overdue), ("overdue", truth.deleted.overdue)] {
         gauge!("celeriac_documents_deleted", "stage" => stage).set(count as f64);
     }
+    record_stages(&truth.stages, &truth.pages);
     let mails = &truth.mails;
     for (outcome, count) in [("sent", mails.sent), ("refused", mails.refused), ("postponed", mails.postponed), ("unknown", mails.unknown)] {
         gauge!("celeriac_mails_today", "outcome" => outcome).set(count as f64);
@@ -295,6 +314,17 @@ fn record_truth(truth: &Truth, now: DateTime<Utc>) {
     }
 }
 
+fn record_stages(stages: &[StageBucket], pages: &[PageCount]) {
+    for bucket in stages {
+        let documents = usize::try_from(bucket.documents).unwrap_or(0);
+        histogram!(STAGE_SECONDS, "job" => bucket.job.clone(), "stage" => bucket.stage.clone()).record_many(bucket.seconds, documents);
+    }
+    for row in pages {
+        counter!("celeriac_document_pages_total", "job" => row.job.clone(), "source" => row.source.clone())
+            .absolute(row.pages.unsigned_abs());
+    }
+}
+
 fn record_model(view: &BudgetView) {
     let model = view.model.clone();
     gauge!("celeriac_model_in_flight", "model" => model.clone()).set(view.now.in_flight as f64);
@@ -312,6 +342,8 @@ fn record_model(view: &BudgetView) {
     }
     gauge!("celeriac_model_spent_usd", "period" => "day").set(view.spent_today_usd);
     gauge!("celeriac_model_spent_usd", "period" => "month").set(view.spent_this_month_usd);
+    gauge!("celeriac_model_kept_back_usd", "for" => "requests").set(view.now.reserved_usd);
+    gauge!("celeriac_model_kept_back_usd", "for" => "batches").set(view.in_batches_usd);
     for (period, setting) in [("day", "OPENAI_USD_PER_DAY"), ("month", "OPENAI_USD_PER_MONTH")] {
         if let Some(row) = view.budgets.iter().find(|row| row.setting == setting) {
             gauge!("celeriac_model_budget_usd", "period" => period).set(row.limit_usd);

@@ -5,6 +5,7 @@ mod assets;
 mod auth;
 mod batches;
 mod console;
+mod costs;
 mod dead;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -86,6 +87,7 @@ fn router_until(stores: Stores, address: SocketAddr, closing: Stop) -> anyhow::R
         .route("/api/v1/jobs", post(api::enqueue))
         .route("/api/v1/jobs/{id}", get(api::show))
         .route("/api/v1/jobs/{id}/log", get(log::log))
+        .route("/api/v1/costs", get(costs::read))
         .route("/api/v1/stats", get(stats::all))
         .route("/api/v1/queues/{queue}/stats", get(stats::one))
         .route("/api/v1/queues/{queue}/dead", get(dead::list).delete(dead::delete))

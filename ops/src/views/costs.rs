@@ -1,13 +1,15 @@
 //! What the paid calls cost, by day, user, job or model.
 
-use chrono::NaiveDate;
-use serde::Serialize;
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
 /// What the rows of a sum have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum By {
     /// Day and model.
+    #[default]
     Day,
     User,
     Job,
@@ -38,20 +40,17 @@ pub(crate) struct CostRow {
     pub(crate) cost_usd: f64,
 }
 
-/// The last so many days, today included, newest first.
-///
-/// # Errors
-/// When PostgreSQL does not answer.
-pub(crate) async fn by_day(pool: &PgPool, days: i32) -> sqlx::Result<Vec<CostRow>> {
-    by(pool, days, By::Day).await
+/// When the last so many days (UTC) began, today included.
+pub(crate) fn days_back(now: DateTime<Utc>, days: u32) -> DateTime<Utc> {
+    (now.date_naive() - Days::new(u64::from(days.saturating_sub(1)))).and_time(chrono::NaiveTime::MIN).and_utc()
 }
 
-/// The last so many days, today included; days newest first, all else with the most expensive first. Calls count on the day on which the
-/// latest under their key began, money and tokens on the day on which they were paid.
+/// Since that moment; days newest first, all else with the most expensive first. Calls count at the moment at which the latest under their
+/// key began, money and tokens when they were paid.
 ///
 /// # Errors
 /// When PostgreSQL does not answer.
-pub(crate) async fn by(pool: &PgPool, days: i32, by: By) -> sqlx::Result<Vec<CostRow>> {
+pub(crate) async fn by(pool: &PgPool, since: DateTime<Utc>, by: By) -> sqlx::Result<Vec<CostRow>> {
     let by = match by {
         By::Day => "day",
         By::User => "user",
@@ -60,14 +59,13 @@ pub(crate) async fn by(pool: &PgPool, days: i32, by: By) -> sqlx::Result<Vec<Cos
     };
     let rows = sqlx::query_as!(
         CostRow,
-        r#"with since as (select date_trunc('day', now() at time zone 'UTC') at time zone 'UTC' - make_interval(days => $1 - 1) as moment),
-           facts as (
+        r#"with facts as (
                select started_at as at, model, user_id, job, calls, (state = 'answered')::int as answered, (state = 'failed')::int as failed,
                       (state = 'started')::int as unsettled, 0 as input_tokens, 0 as output_tokens, 0::numeric as cost_usd
-               from celeriac.paid_calls where started_at >= (select moment from since)
+               from celeriac.paid_calls where started_at >= $1
                union all
                select paid_at, model, user_id, job, 0, 0, 0, 0, input_tokens, output_tokens, coalesce(cost_usd, 0)
-               from celeriac.paid_answers where paid_at >= (select moment from since))
+               from celeriac.paid_answers where paid_at >= $1)
            select case when $2 = 'day' then (at at time zone 'UTC')::date end as "day?",
                   case when $2 in ('day', 'model') then model end as "model?",
                   case when $2 = 'user' then user_id end as "user_id?",
@@ -76,7 +74,7 @@ pub(crate) async fn by(pool: &PgPool, days: i32, by: By) -> sqlx::Result<Vec<Cos
                   sum(unsettled)::bigint as "unsettled!", sum(input_tokens)::bigint as "input_tokens!",
                   sum(output_tokens)::bigint as "output_tokens!", sum(cost_usd)::float8 as "cost_usd!"
            from facts group by 1, 2, 3, 4 order by 1 desc nulls last, sum(cost_usd) desc, 2, 3, 4"#,
-        days,
+        since,
         by
     );
     rows.fetch_all(pool).await

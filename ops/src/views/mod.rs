@@ -16,6 +16,7 @@ pub(crate) mod openai_batches;
 pub(crate) mod outbox;
 pub(crate) mod queues;
 pub(crate) mod schedules;
+pub(crate) mod stages;
 pub(crate) mod stats;
 pub(crate) mod usage;
 pub(crate) mod workers;

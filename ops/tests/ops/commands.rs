@@ -1,10 +1,13 @@
 //! The commands as a person at the shell sees them.
 
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
 use celeriac_queue::{Completion, Outcome, State};
+use chrono::{SecondsFormat, TimeDelta, Utc};
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::support::{Installation, plain};
+use crate::support::{Installation, plain, send};
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
 async fn queues_are_told_with_the_reason_of_a_pause(pool: PgPool) {
@@ -224,6 +227,34 @@ async fn costs_are_summed_by_what_is_asked_for(pool: PgPool) {
         (by_model[0]["model"].as_str(), by_model[0]["calls"].as_i64(), by_model.as_array().unwrap().len()),
         (Some("a-model"), Some(3), 1)
     );
+
+    let (router, key) = (here.router(), here.key("monitor").await);
+    let asked = async |query: &str| {
+        let request = Request::get(format!("/api/v1/costs{query}")).header("x-api-key", &key).body(Body::empty()).unwrap();
+        send(&router, request).await
+    };
+    let week = asked("").await.json();
+    assert_eq!(
+        (&week["by"], week["cost_usd"].as_f64(), &week["rows"]),
+        (&json!("day"), Some(0.75), &costs.json),
+        "as the command tells it"
+    );
+    let all = asked("?by=job&since=2020-01-01").await.json();
+    assert_eq!((all["cost_usd"].as_f64(), &all["rows"], &all["since"]), (Some(0.85), &by_job, &json!("2020-01-01T00:00:00Z")));
+    let hour =
+        asked(&format!("?by=user&since={}", (Utc::now() + TimeDelta::hours(1)).to_rfc3339_opts(SecondsFormat::Secs, true))).await.json();
+    assert_eq!((hour["cost_usd"].as_f64(), &hour["rows"]), (Some(0.0), &json!([])), "what was before that moment");
+    for (query, status, told) in [
+        ("?since=yesterday", StatusCode::UNPROCESSABLE_ENTITY, "2026-11-01"),
+        ("?by=colour", StatusCode::BAD_REQUEST, "colour"),
+        ("?days=3", StatusCode::BAD_REQUEST, "days"),
+    ] {
+        let answer = asked(query).await;
+        assert_eq!(answer.status, status, "{query}");
+        assert!(answer.text.contains(told), "{}", answer.text);
+    }
+    let unsigned = send(&router, Request::get("/api/v1/costs").body(Body::empty()).unwrap()).await;
+    assert_eq!(unsigned.status, StatusCode::UNAUTHORIZED);
 }
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]

@@ -12,6 +12,7 @@ mod health;
 mod keys;
 mod log;
 mod metrics;
+mod openai_batches;
 mod sharing;
 mod stats;
 mod support;

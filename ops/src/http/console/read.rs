@@ -56,7 +56,7 @@ pub(super) async fn truth(stores: &Stores, now: DateTime<Utc>) -> Option<Truth> 
         let documents_by_status = documents::by_status(&pool, since).await?;
         let latest = Which { status: None, user_id: None, since, limit: DOCUMENTS_SHOWN };
         let latest = documents::list(&pool, &latest).await?;
-        let costs = costs::by_day(&pool, 1).await?;
+        let costs = costs::by(&pool, since, costs::By::Day).await?;
         let backups = backups::list(&pool, BACKUPS_SHOWN).await?;
         let backlog = outbox::backlog(&pool).await?;
         anyhow::Ok(Truth::new(&schedules, &documents_by_status, &latest, &costs, &backups, &backlog, now))
