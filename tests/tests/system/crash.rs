@@ -3,8 +3,8 @@
 use celeriac_queue::{JobId, QueueName, State};
 use celeriac_tests::{Process, Signal, System, SystemOptions, eventually, samples};
 
-/// Every checkpoint of `process_document`, in its order.
-const CHECKPOINTS: [&str; 9] = [
+/// Every checkpoint of `process_document`, in its order, and those of the batches that its question may go into.
+const CHECKPOINTS: [&str; 14] = [
     "documents.after_begin",
     "documents.page_recognized",
     "documents.page_stored",
@@ -14,10 +14,15 @@ const CHECKPOINTS: [&str; 9] = [
     "model.after_call",
     "documents.before_commit",
     "documents.after_commit",
+    "batches.uploaded",
+    "batches.created",
+    "batches.settled",
+    "batches.read",
+    "batches.withdrawn",
 ];
 
 /// A worker that stops at `step` and waits there.
-fn worker_stopping_at(system: &mut System, step: &str) -> Process {
+pub(crate) fn worker_stopping_at(system: &mut System, step: &str) -> Process {
     let folder = system.folder().join("checkpoints");
     for name in CHECKPOINTS {
         let go = folder.join(format!("{name}.go"));
@@ -34,7 +39,7 @@ fn worker_stopping_at(system: &mut System, step: &str) -> Process {
     worker
 }
 
-async fn reached(system: &System, step: &str) {
+pub(crate) async fn reached(system: &System, step: &str) {
     let file = system.folder().join("checkpoints").join(format!("{step}.reached"));
     eventually(&format!("the worker at {step}"), || async { if file.exists() { Ok(()) } else { Err("not there") } }).await;
 }

@@ -1,6 +1,7 @@
 //! Whole-system tests: real processes on real servers, killed, stopped, cut off and emptied.
 
 mod admission;
+mod batches;
 mod cluster;
 mod crash;
 mod documentation;
