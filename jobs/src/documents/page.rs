@@ -70,7 +70,7 @@ impl Page {
     }
 }
 
-/// The pages that earlier attempts recognized in this very file.
+/// The pages that earlier runs of the job recognized in this very file, or gave up.
 pub(super) async fn recognized<S: Study>(
     pool: &PgPool,
     run: &Run,
@@ -78,8 +78,8 @@ pub(super) async fn recognized<S: Study>(
     keys: &FieldKeys,
 ) -> anyhow::Result<BTreeMap<u32, Page>> {
     let rows = sqlx::query!(
-        r#"select page, source, text as "text!", confidence from celeriac.document_pages
-           where subject_kind = $1 and document_id = $2 and file_version = $3 and text is not null"#,
+        r#"select page, source, text, confidence, problem from celeriac.document_pages
+           where subject_kind = $1 and document_id = $2 and file_version = $3 and (text is not null or given_up)"#,
         S::SUBJECT,
         run.document_id,
         file_version
@@ -88,8 +88,8 @@ pub(super) async fn recognized<S: Study>(
     for row in rows.fetch_all(pool).await? {
         let source = Source::ALL.into_iter().find(|source| source.name() == row.source);
         if let (Ok(number), Some(source)) = (u32::try_from(row.page), source) {
-            let text = keys.decrypt(&row.text)?;
-            pages.insert(number, Page { number, source, text, confidence: row.confidence, problem: None });
+            let text = row.text.map_or_else(|| Ok(String::new()), |text| keys.decrypt(&text))?;
+            pages.insert(number, Page { number, source, text, confidence: row.confidence, problem: row.problem });
         }
     }
     Ok(pages)
@@ -104,13 +104,13 @@ pub(super) async fn store<S: Study>(pool: &PgPool, run: &Run, file_version: &str
     let texts: Vec<Option<String>> = pages.iter().map(|page| page.source.is_recognized().then(|| keys.encrypt(&page.text))).collect();
     sqlx::query!(
         "insert into celeriac.document_pages as stored
-             (subject_kind, document_id, page, file_version, source, text, characters, confidence, problem)
-         select $1, $2, page, $3, source, text, characters, confidence, problem
+             (subject_kind, document_id, page, file_version, source, text, characters, confidence, problem, given_up)
+         select $1, $2, page, $3, source, text, characters, confidence, problem, source = 'failed'
          from unnest($4::int[], $5::text[], $6::text[], $7::int[], $8::real[], $9::text[])
               as read (page, source, text, characters, confidence, problem)
          on conflict (subject_kind, document_id, page) do update
          set file_version = excluded.file_version, source = excluded.source, text = excluded.text, characters = excluded.characters,
-             confidence = excluded.confidence, problem = excluded.problem, read_at = now()",
+             confidence = excluded.confidence, problem = excluded.problem, given_up = excluded.given_up, read_at = now()",
         S::SUBJECT,
         run.document_id,
         file_version,
@@ -127,10 +127,11 @@ pub(super) async fn store<S: Study>(pool: &PgPool, run: &Run, file_version: &str
     Ok(())
 }
 
-/// Deletes the text of every page: no attempt will need it again.
+/// Deletes the text of every page, as no run will need it again. A job that comes later tries anew what this one gave up.
 pub(super) async fn forget(transaction: &mut PgConnection, subject: &str, document_id: i64) -> sqlx::Result<()> {
     let forgotten = sqlx::query!(
-        "update celeriac.document_pages set text = null where subject_kind = $1 and document_id = $2 and text is not null",
+        "update celeriac.document_pages set text = null, given_up = false
+         where subject_kind = $1 and document_id = $2 and (text is not null or given_up)",
         subject,
         document_id
     );

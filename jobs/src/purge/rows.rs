@@ -85,7 +85,7 @@ pub(super) async fn delete_analyses(pool: &PgPool, keep: Duration, limit: i64) -
     Ok(ids.len() as u64)
 }
 
-/// Deletes recognized text of documents whose job has ended. The end of a job deletes it; a run that slept through that end may have left some.
+/// Deletes recognized text of documents whose job has ended, and what it gave up. The end of a job deletes it; a run that slept through that end may have left some.
 pub(super) async fn forget_stray_text(pool: &PgPool) -> sqlx::Result<()> {
     sqlx::query!(
         "with ended as (
@@ -93,8 +93,8 @@ pub(super) async fn forget_stray_text(pool: &PgPool) -> sqlx::Result<()> {
              union all
              select 'denial_letter', document_id from celeriac.denial_letters where status in ('completed', 'failed')
          ), pages as (
-             update celeriac.document_pages page set text = null
-             where text is not null and read_at < now() - interval '1 hour'
+             update celeriac.document_pages page set text = null, given_up = false
+             where (text is not null or given_up) and read_at < now() - interval '1 hour'
                and exists (select 1 from ended where kind = page.subject_kind and id = page.document_id)
          )
          update celeriac.paid_calls call set answer = null, answer_deleted_at = now()

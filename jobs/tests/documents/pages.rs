@@ -127,6 +127,35 @@ async fn a_failure_that_may_pass_is_retried_and_only_in_the_last_attempt_a_missi
 }
 
 #[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
+async fn a_page_that_a_job_gave_up_is_not_paid_for_again_by_its_later_runs_nor_another_question_asked(pool: PgPool) {
+    let mut desk = Desk::new(pool).await;
+    desk.documents.limits.pages_parallel = 1;
+    let id = desk.add(&sample("fax.tiff")).await;
+    // The refusal is paid for; then the question about the document fails for now.
+    desk.next(&[Fault::Pass, Fault::Refusal, Fault::Pass, Fault::ServerError]);
+    assert_eq!(shown(desk.run(id).await).0, "retry");
+    assert_eq!(desk.requests(), 4);
+    // Its answer is committed, and saving it fails; the same answer serves the run after that.
+    sqlx::query("alter table celeriac.documents add constraint never check (status <> 'completed')").execute(&desk.pool).await.unwrap();
+    assert_eq!(shown(desk.run(id).await).0, "retry");
+    assert_eq!(desk.requests(), 5, "only the question about the document was asked");
+    sqlx::query("alter table celeriac.documents drop constraint never").execute(&desk.pool).await.unwrap();
+    desk.last_run(id).await.unwrap();
+    assert_eq!(desk.requests(), 5);
+    assert_eq!(desk.analysis(&desk.row(id).await).pages_missing[0].reason, "The AI service declined to analyze this document.");
+
+    // Another job tries the page anew.
+    desk.decode(id).await.unwrap();
+    assert_eq!(desk.requests(), 9);
+    let again = desk.add(&sample("fax.tiff")).await;
+    desk.next(&[Fault::Pass, Fault::Refusal, Fault::Pass, Fault::Refusal]);
+    assert_eq!(shown(desk.run(again).await).0, "bury");
+    desk.on_terminal(again, Outcome::new(State::Dead, 0)).await;
+    desk.run(again).await.unwrap();
+    assert_eq!(desk.row(again).await.pages_missing, 0);
+}
+
+#[sqlx::test(migrator = "celeriac_migrations::MIGRATOR")]
 async fn with_reading_pictures_switched_off_text_is_studied_and_a_scan_is_refused(pool: PgPool) {
     let mut desk = Desk::new(pool).await;
     desk.documents.limits.ocr = Ocr::Off;

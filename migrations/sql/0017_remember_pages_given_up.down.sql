@@ -1,0 +1,1 @@
+alter table celeriac.document_pages drop column given_up;
