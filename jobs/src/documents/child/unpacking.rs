@@ -5,6 +5,7 @@
 //! inside a page's content, are left to the limit of memory.
 
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hayro::hayro_syntax::object::dict::keys::{DECODE_PARMS, DP, EARLY_CHANGE};
 use hayro::hayro_syntax::object::{Array, Dict, Object, Stream};
@@ -19,10 +20,14 @@ const COUNTED_MAX: u64 = 4;
 /// # Errors
 /// When a stream, after any of its filters, is longer than that many bytes.
 pub(super) fn check(pdf: &Pdf, max: u64) -> Result<(), ReadFault> {
-    for object in pdf.objects() {
-        if let Object::Stream(stream) = object {
-            check_stream(&stream, max)?;
-        }
+    let mut objects = pdf.objects().into_iter();
+    let mut check_next = || match objects.next()? {
+        Object::Stream(stream) => Some(check_stream(&stream, max)),
+        _ => Some(Ok(())),
+    };
+    // An object that the parser stumbles over fails the page that needs it, if one does, and not the file.
+    while let Some(checked) = catch_unwind(AssertUnwindSafe(&mut check_next)).unwrap_or(Some(Ok(()))) {
+        checked?;
     }
     Ok(())
 }
