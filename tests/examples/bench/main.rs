@@ -174,9 +174,11 @@ async fn reading_table() -> Result<()> {
             println!("scans by tesseract: it is not installed here");
             continue;
         }
-        let scans::Scans { pages_per_second, peak } = scans::two_at_once(ocr).await?;
+        let scans::Scans { pages_per_second, peak, looks_per_second } = scans::two_at_once(ocr).await?;
         let megabytes = |kb: u64| kb as f64 * 1.024 / 1_000.0;
-        println!("two scans of 100 pages at once, {name:<24} {pages_per_second:>5.1} pages/s");
+        println!(
+            "two scans of 100 pages at once, {name:<24} {pages_per_second:>5.1} pages/s  looked at {looks_per_second:.0} times a second"
+        );
         println!(
             "  worker and all its processes, of 400 MB at most     peak {:.0} MB PSS ({:.0} MB RSS, shared pages counted in each; the worker {:.0})",
             megabytes(peak.pss_kb),

@@ -10,13 +10,14 @@ use tokio::time::MissedTickBehavior;
 const PAGES: u32 = 100;
 /// Fifty looks a second; a page takes longer than that in any of the processes.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
-const LOOKS_PER_SECOND_MIN: f64 = 20.0;
 const LONGEST: Duration = Duration::from_secs(900);
 
 /// What one run came to.
 pub(crate) struct Scans {
     pub(crate) pages_per_second: f64,
     pub(crate) peak: Memory,
+    /// Fewer than twenty on a machine that is too busy for a peak to be trusted.
+    pub(crate) looks_per_second: f64,
 }
 
 /// Of a worker and every process it has started, together.
@@ -54,14 +55,12 @@ pub(crate) async fn two_at_once(ocr: &str) -> Result<Scans> {
     let started = Instant::now();
     let (peak, looks) = peak_until_ended(worker.id(), &system.pool).await?;
     let took = started.elapsed().as_secs_f64();
-    let per_second = f64::from(looks) / took;
-    ensure!(per_second >= LOOKS_PER_SECOND_MIN, "memory was looked at only {per_second:.1} times a second: this machine is too busy");
     let read: Vec<(String, Option<i32>, i32, Option<String>)> =
         sqlx::query_as("select status, page_count, pages_missing, error_message from celeriac.documents").fetch_all(&system.pool).await?;
     ensure!(read == vec![("completed".to_owned(), Some(PAGES.cast_signed()), 0, None); 2], "{read:?}");
     drop(worker);
     system.finish().await;
-    Ok(Scans { pages_per_second: f64::from(2 * PAGES) / took, peak })
+    Ok(Scans { pages_per_second: f64::from(2 * PAGES) / took, peak, looks_per_second: f64::from(looks) / took })
 }
 
 /// The peak, and how often it was looked for.
