@@ -1,7 +1,6 @@
 drop table celeriac.denied_conditions;
 drop table celeriac.denial_letters;
 drop table celeriac.usage_limits;
-drop index celeriac.paid_calls_with_page_text;
 drop index celeriac.documents_by_content;
 alter table celeriac.documents
     drop column content_sha256,

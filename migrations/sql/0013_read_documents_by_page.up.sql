@@ -25,8 +25,6 @@ comment on column celeriac.document_pages.source is 'native: its own text. tesse
 comment on column celeriac.document_pages.text is 'Recognized text, encrypted like documents.ai_summary; null as soon as no retry can need it.';
 comment on column celeriac.document_pages.confidence is 'Percent, by tesseract; null where it is not known.';
 
-create index paid_calls_with_page_text on celeriac.paid_calls (settled_at) where step = 'read_page' and answer is not null;
-
 alter table celeriac.documents
     add column content_sha256  text,
     add column prompt_version  text,

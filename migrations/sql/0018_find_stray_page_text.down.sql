@@ -1,0 +1,1 @@
+drop index celeriac.paid_calls_with_page_text;
